@@ -1,0 +1,1 @@
+"""What every layer speaks: data, estimands, estimates, laws, errors, random streams."""

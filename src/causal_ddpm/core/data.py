@@ -1,0 +1,229 @@
+"""A data frame with causal roles, checked once.
+
+Every later layer trusts this object: treatment is coded 0/1, the outcome is finite, confounders
+are numbers or level codes, weights are non-negative.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from causal_ddpm.core import checks
+from causal_ddpm.core.covariates import Column, Covariates
+from causal_ddpm.core.errors import DataError
+
+SYNTHETIC_MARKER = "__synthetic__"
+"""Boolean column that marks generated rows; estimators refuse to count them."""
+
+Array = NDArray[np.float64]
+WeightsType = Literal["sampling", "frequency"]
+
+
+class CausalData:
+    """A frame plus the role of each column.
+
+    Parameters
+    ----------
+    df : pandas, polars or pyarrow frame
+        One row a unit.
+    treatment : str
+        Column with 0 (untreated) and 1 (treated).
+    outcome : str
+        Numeric column, in the units in which effects will be reported.
+    confounders : sequence of str
+        Columns determined before treatment: numeric, boolean or categorical. Missing values are
+        allowed; they are imputed, with an indicator, inside the training folds.
+    weights : str, optional
+        Column of non-negative weights.
+    clusters : str, optional
+        Column whose equal values mark dependent rows; folds and standard errors follow it.
+    unit_id : str, optional
+        Column that names the rows in output.
+    weights_type : {"sampling", "frequency"}
+        Whether a weight stands for units of the population or for identical rows.
+
+    Attributes
+    ----------
+    n, n_synthetic : int
+        Rows, and how many of them are marked as synthetic.
+    treatment : ndarray of int, shape (n,)
+        Arm codes 0/1.
+    outcome : ndarray, shape (n,)
+        Outcome in original units.
+    covariates : Covariates
+        Confounders, shape (n, p).
+    weights : ndarray, shape (n,)
+        Ones when no column was given.
+    clusters : ndarray of int, shape (n,), or None
+        Cluster codes.
+    row_ids : ndarray, shape (n,)
+        Unit ids, or 0..n-1.
+    arms : tuple of int
+        Arm codes, ``(0, 1)``.
+    fingerprint : str
+        SHA-256 of all of the above.
+
+    Raises
+    ------
+    DataError
+        With one sentence, for anything that cannot be used; see :mod:`causal_ddpm.core.checks`.
+    """
+
+    def __init__(
+        self,
+        df: Any,
+        treatment: str,
+        outcome: str,
+        confounders: Sequence[str],
+        weights: str | None = None,
+        clusters: str | None = None,
+        unit_id: str | None = None,
+        weights_type: WeightsType = "sampling",
+    ):
+        if isinstance(confounders, str):
+            confounders = [confounders]
+        extra = [name for name in (weights, clusters, unit_id) if name is not None]
+        frame = _frame(df, [treatment, outcome, *confounders, *extra])
+        if weights_type not in ("sampling", "frequency"):
+            raise DataError(f"weights_type is {weights_type!r}", "'sampling' or 'frequency'")
+        if not len(confounders):
+            raise DataError(
+                "no confounders were given", "at least one column",
+                "In a randomised experiment name the covariates measured before treatment.",
+            )
+        checks.check_rows(len(frame))
+        self.treatment_name, self.outcome_name = treatment, outcome
+        self.confounder_names = tuple(confounders)
+        self.weights_name, self.clusters_name = weights, clusters
+        self.weights_type: WeightsType = weights_type
+        self.arms = (0, 1)
+        self.treatment = checks.binary_treatment(frame[treatment])
+        self.outcome = checks.finite_outcome(frame[outcome])
+        columns = tuple(checks.confounder_column(frame[name]) for name in confounders)
+        self.covariates = read_covariates(frame, columns)
+        checks.refuse_treatment_copies(self.confounder_names, self.covariates.values, self.treatment)
+        n = len(frame)
+        self.weights: Array = (
+            np.ones(n) if weights is None
+            else checks.positive_weights(frame[weights], weights_type == "frequency")
+        )
+        self.clusters = None if clusters is None else checks.group_codes(frame[clusters])
+        self.row_ids: NDArray[Any] = np.arange(n) if unit_id is None else frame[unit_id].to_numpy()
+        self.n_synthetic = (
+            int(np.sum([bool(v) for v in frame[SYNTHETIC_MARKER].to_list()]))
+            if SYNTHETIC_MARKER in frame.columns else 0
+        )
+        self.fingerprint = self._hash()
+        for array in (self.treatment, self.outcome, self.covariates.values, self.weights):
+            array.setflags(write=False)
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return len(self.outcome)
+
+    def __len__(self) -> int:
+        return self.n
+
+    @property
+    def has_weights(self) -> bool:
+        """True when a weight column was given."""
+        return self.weights_name is not None
+
+    def _hash(self) -> str:
+        digest = hashlib.sha256()
+        names = (self.treatment_name, self.outcome_name, *self.confounder_names, self.weights_type)
+        digest.update("\x1f".join(names).encode())
+        digest.update(repr(self.covariates.columns).encode())
+        clusters = np.empty(0, dtype=np.int64) if self.clusters is None else self.clusters
+        for array in (self.treatment, self.outcome, self.covariates.values, self.weights, clusters):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    def __repr__(self) -> str:
+        n1 = int(self.treatment.sum())
+        y1, y0 = self.outcome[self.treatment == 1], self.outcome[self.treatment == 0]
+        kinds = [c.kind for c in self.covariates.columns]
+        missing = int(np.isnan(self.covariates.values).any(axis=1).sum())
+        counted = ", ".join(f"{kinds.count(k)} {k}" for k in ("numeric", "boolean", "categorical") if k in kinds)
+        lines = [
+            f"CausalData: {self.n:,} rows",
+            f"  treatment    {self.treatment_name}: {n1:,} treated, {self.n - n1:,} untreated",
+            f"  outcome      {self.outcome_name}: mean {y1.mean():.4g} treated, {y0.mean():.4g} untreated",
+            f"  confounders  {checks.shown(self.confounder_names, 8)} ({counted})",
+        ]
+        if missing:
+            lines.append(f"  missing      {missing:,} rows lack at least one confounder")
+        if self.has_weights:
+            lines.append(f"  weights      {self.weights_name} ({self.weights_type})")
+        if self.clusters is not None:
+            lines.append(f"  clusters     {self.clusters_name}: {len(np.unique(self.clusters)):,}")
+        if self.n_synthetic:
+            lines.append(f"  synthetic    {self.n_synthetic:,} marked rows")
+        return "\n".join(lines)
+
+
+def read_covariates(frame: Any, columns: Sequence[Column]) -> Covariates:
+    """Read confounders of a frame under a known schema.
+
+    Parameters
+    ----------
+    frame : frame, Covariates or array_like
+        A native or narwhals frame that has the columns; covariates pass through; an (n, p) array
+        is accepted when every column is numeric or boolean.
+    columns : sequence of Column
+        The schema, from the training data.
+
+    Raises
+    ------
+    DataError
+        If a column is missing or of another kind.
+    """
+    if isinstance(frame, Covariates):
+        return frame
+    names = [c.name for c in columns]
+    if isinstance(frame, np.ndarray | list):
+        return _covariates_from_array(frame, columns)
+    table = frame if isinstance(frame, nw.DataFrame) else _frame(frame, names)
+    values = np.empty((len(table), len(columns)))
+    for j, column in enumerate(columns):
+        values[:, j] = _codes(table[column.name], column)
+    return Covariates(tuple(columns), values)
+
+
+def _codes(series: nw.Series[Any], column: Column) -> Array:
+    if column.kind == "numeric":
+        return checks._as_float(series, "numbers, as in the training data")
+    raw = series.to_list()
+    if column.kind == "boolean":
+        return np.asarray([np.nan if checks.is_missing(v) else float(v) for v in raw])
+    code = {level: float(k) for k, level in enumerate(column.categories)}
+    other = float(len(column.categories))
+    return np.asarray([np.nan if checks.is_missing(v) else code.get(str(v), other) for v in raw])
+
+
+def _covariates_from_array(x: ArrayLike, columns: Sequence[Column]) -> Covariates:
+    values = np.asarray(x, dtype=np.float64)
+    if values.ndim != 2 or values.shape[1] != len(columns):
+        raise DataError(f"X has shape {values.shape}", f"(n, {len(columns)})")
+    if any(c.kind == "categorical" for c in columns):
+        raise DataError("X is an array but some confounders are categories", "a data frame with named columns")
+    return Covariates(tuple(columns), values)
+
+
+def _frame(df: Any, wanted: Sequence[str]) -> nw.DataFrame[Any]:
+    try:
+        names = list(df.column_names) if hasattr(df, "column_names") else list(df.columns)
+    except AttributeError:
+        raise DataError(
+            f"the data are a {type(df).__name__}", "a pandas, polars or pyarrow frame",
+            "Read the file with pandas.read_csv first.",
+        ) from None
+    checks.check_columns(names, wanted)
+    return nw.from_native(df, eager_only=True)

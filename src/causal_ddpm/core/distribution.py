@@ -1,0 +1,141 @@
+"""A conditional law of a scalar outcome, row by row, as quantile nodes plus an optional atom.
+
+Each row i carries mid-quantile nodes q_i1 <= ... <= q_iQ at levels u_j = (j - 1/2) / Q of the
+continuous part, and, when the outcome has an atom c, the probability p_i = P(Y = c | x_i):
+
+    F_i(y) = p_i 1{c <= y} + (1 - p_i) G_i(y),      G_i = linear interpolation of (q_i, u)
+    mean_i = p_i c + (1 - p_i) mean_j q_ij
+
+The two end pieces of G_i reach half a node beyond the outer nodes, never beyond ``support``.
+Everything here is numpy: no model is needed to read a law.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+
+
+def mid_levels(n_nodes: int) -> Array:
+    """Mid-quantile levels (j - 1/2) / n_nodes, shape (n_nodes,)."""
+    return (np.arange(n_nodes) + 0.5) / n_nodes
+
+
+@dataclass(frozen=True, eq=False)
+class ConditionalLaw:
+    """The law of one potential outcome for n rows.
+
+    Parameters
+    ----------
+    nodes : ndarray, shape (n, Q)
+        Sorted mid-quantiles of the continuous part, in units of the outcome.
+    atom : float or None
+        Location of the atom, if the outcome has one.
+    atom_probability : ndarray, shape (n,), or None
+        P(Y = atom | x) for each row.
+    support : tuple of float
+        Closed interval outside which the outcome is never drawn.
+    """
+
+    nodes: Array
+    atom: float | None = None
+    atom_probability: Array | None = None
+    support: tuple[float, float] = (-np.inf, np.inf)
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def rows(self, index: ArrayLike) -> ConditionalLaw:
+        """The law of a subset of rows."""
+        p = None if self.atom_probability is None else self.atom_probability[index]
+        return ConditionalLaw(self.nodes[index], self.atom, p, self.support)
+
+    def mean(self) -> Array:
+        """Mean of each row's law, shape (n,)."""
+        m = self.nodes.mean(axis=1)
+        if self.atom is None or self.atom_probability is None:
+            return m
+        return self.atom_probability * self.atom + (1 - self.atom_probability) * m
+
+    def knots(self) -> tuple[Array, Array]:
+        """Nodes with both end pieces, (n, Q + 2), and their levels, (Q + 2,)."""
+        q = self.nodes
+        if q.shape[1] == 1:
+            low, high = q[:, :1], q[:, -1:]
+        else:
+            low = q[:, :1] - (q[:, 1:2] - q[:, :1]) / 2
+            high = q[:, -1:] + (q[:, -1:] - q[:, -2:-1]) / 2
+        knots = np.clip(np.hstack([low, q, high]), *self.support)
+        return knots, np.concatenate([[0.0], mid_levels(q.shape[1]), [1.0]])
+
+    def cdf(self, y: ArrayLike) -> Array:
+        """F_i(y) on a grid.
+
+        Parameters
+        ----------
+        y : array_like, shape (G,)
+            Grid in units of the outcome.
+
+        Returns
+        -------
+        ndarray, shape (n, G)
+        """
+        grid = np.atleast_1d(np.asarray(y, dtype=float))
+        knots, levels = self.knots()
+        out = np.empty((len(knots), len(grid)))
+        for i, row in enumerate(knots):
+            out[i] = np.interp(grid, row, levels)
+        # A point mass (equal knots) belongs to the closed half line: F jumps to its top level.
+        out[grid[None, :] >= knots[:, -1:]] = 1.0
+        if self.atom is None or self.atom_probability is None:
+            return out
+        p = self.atom_probability[:, None]
+        return p * (self.atom <= grid) + (1 - p) * out
+
+    def quantile(self, levels: Sequence[float] | ArrayLike) -> Array:
+        """Generalised inverse of F_i, shape (n, len(levels))."""
+        u = np.broadcast_to(np.atleast_1d(np.asarray(levels, dtype=float)), (len(self), np.size(levels)))
+        return self._inverse(u)
+
+    def sample(self, n_samples: int, rng: np.random.Generator) -> Array:
+        """Independent draws from each row's law, shape (n, n_samples)."""
+        return self._inverse(rng.random((len(self), n_samples)))
+
+    def _inverse(self, u: Array) -> Array:
+        knots, levels = self.knots()
+        if self.atom is None or self.atom_probability is None:
+            return _interpolate_rows(u, levels, knots)
+        p = self.atom_probability[:, None]
+        below = (1 - p) * _row_levels_below(knots, levels, self.atom)
+        after = below + p
+        scale = np.where(p < 1, 1 - p, 1.0)
+        continuous = np.where(u < below, u, u - p) / scale
+        y = _interpolate_rows(np.clip(continuous, 0.0, 1.0), levels, knots)
+        return np.where((u >= below) & (u <= after) | (p >= 1), self.atom, y)
+
+
+def _row_levels_below(knots: Array, levels: Array, point: float) -> Array:
+    """G_i(point-), the continuous mass strictly below a point, shape (n, 1)."""
+    g = np.array([np.interp(point, row, levels) for row in knots])
+    g[point <= knots[:, 0]] = 0.0
+    g[point > knots[:, -1]] = 1.0
+    return g[:, None]
+
+
+def _interpolate_rows(u: Array, levels: Array, knots: Array) -> Array:
+    """Row-wise linear interpolation of knots (n, K) at common levels (K,), at u (n, m)."""
+    j = np.clip(np.searchsorted(levels, u, side="right") - 1, 0, len(levels) - 2)
+    left, right = np.take_along_axis(knots, j, 1), np.take_along_axis(knots, j + 1, 1)
+    share = (u - levels[j]) / (levels[j + 1] - levels[j])
+    return left + share * (right - left)
+
+
+def map_chunks(function: Callable[[slice], Array], n: int, size: int) -> Array:
+    """Apply ``function`` to consecutive row slices and stack the results in order."""
+    parts = [function(slice(start, min(start + size, n))) for start in range(0, n, size)]
+    return np.concatenate(parts, axis=0)

@@ -1,0 +1,365 @@
+"""What an estimator returns: a labelled vector with its influence functions.
+
+With theta_hat the estimate of theta and psi_i the influence of row i (centred, weighted),
+
+    theta_hat - theta ~ (1/n) sum_i psi_i,
+    cov = N/(N-1) (1/n^2) sum_g (sum_{i in g} psi_i)(sum_{i in g} psi_i)'
+
+where g runs over clusters (or over rows, when there are none) and N is the number of independent
+units. Any linear combination of estimates on the same rows follows from the joint psi.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from causal_ddpm.core.errors import DataError, SyntheticDataError
+
+Array = NDArray[np.float64]
+SCHEMA_VERSION = 1
+
+
+def influence_covariance(
+    influence: Array, clusters: NDArray[np.int64] | None = None, n_independent: float | None = None
+) -> Array:
+    """Covariance of an estimate from its influence functions, shape (p, p).
+
+    Parameters
+    ----------
+    influence : ndarray, shape (n, p)
+        Centred influence values; with frequency weights w they carry sqrt(w).
+    clusters : ndarray of int, shape (n,), optional
+        Cluster codes; influence is summed within clusters first.
+    n_independent : float, optional
+        Number of independent units N in the N/(N-1) correction; rows or clusters by default, the
+        sum of the weights for frequency weights.
+    """
+    n = len(influence)
+    if clusters is not None:
+        sums = np.zeros((int(clusters.max()) + 1, influence.shape[1]))
+        np.add.at(sums, clusters, influence)
+        influence = sums[np.bincount(clusters, minlength=len(sums)) > 0]
+    big_n = float(len(influence)) if n_independent is None else n_independent
+    return influence.T @ influence / n**2 * big_n / max(big_n - 1.0, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """A vector of estimates with everything needed to test and combine them.
+
+    Parameters
+    ----------
+    values : ndarray, shape (p,)
+        Point estimates in units of the outcome.
+    cov : ndarray, shape (p, p)
+        Covariance of the estimates.
+    labels : tuple of str
+        One label an entry.
+    influence : ndarray, shape (n, p)
+        Influence values, centred; see the module page.
+    row_ids : ndarray, shape (n,)
+        Identifiers of the rows that were scored.
+    fingerprint : str
+        Hash of the data; equal fingerprints mean equal rows in equal order.
+    estimand, population, method : str
+        What was estimated, for whom, and how.
+    n, n_synthetic : int
+        Rows scored; synthetic rows that helped to train nuisances (never counted in n).
+    level : float
+        Default confidence level of the intervals.
+    df : float or None
+        Degrees of freedom of the t intervals (clusters minus one); None means normal.
+    clusters : ndarray of int, shape (n,), or None
+        Cluster codes.
+    n_independent : float or None
+        See :func:`influence_covariance`.
+    bootstrap : ndarray, shape (B, p), or None
+        Bootstrap draws of the estimates; when present, intervals are their percentiles.
+    assumptions, warnings : tuple of str
+        What carries the result, and what to worry about.
+    details : mapping
+        Further numbers of the estimator, JSON-ready.
+    """
+
+    values: Array
+    cov: Array
+    labels: tuple[str, ...]
+    influence: Array
+    row_ids: NDArray[Any]
+    fingerprint: str
+    estimand: str
+    population: str
+    method: str
+    n: int
+    n_synthetic: int = 0
+    level: float = 0.95
+    df: float | None = None
+    clusters: NDArray[np.int64] | None = None
+    n_independent: float | None = None
+    bootstrap: Array | None = None
+    assumptions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    # -- reading ---------------------------------------------------------------------------
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __float__(self) -> float:
+        if len(self) != 1:
+            raise DataError(
+                f"the estimate has {len(self)} entries", "one entry", "Read .value or .to_frame()."
+            )
+        return float(self.values[0])
+
+    def _scalar(self, x: Array) -> Any:
+        return float(x[0]) if len(self) == 1 else x
+
+    @property
+    def value(self) -> Any:
+        """Point estimate: a float at length 1, else an array of shape (p,)."""
+        return self._scalar(self.values)
+
+    @property
+    def std_error(self) -> Any:
+        """Standard error, same shape as :attr:`value`."""
+        return self._scalar(np.sqrt(np.diag(self.cov)))
+
+    def interval(self, level: float | None = None, simultaneous: bool = False) -> tuple[Any, Any]:
+        """Confidence interval.
+
+        Parameters
+        ----------
+        level : float, optional
+            Confidence level; the estimate's own by default.
+        simultaneous : bool
+            If True all entries are covered at once with probability ``level`` (max-|t| over the
+            joint normal or bootstrap law); otherwise each entry on its own.
+
+        Returns
+        -------
+        lower, upper : float or ndarray
+        """
+        level = _checked_level(self.level if level is None else level)
+        se = np.sqrt(np.diag(self.cov))
+        if self.bootstrap is not None and not simultaneous:
+            low, high = np.quantile(self.bootstrap, [(1 - level) / 2, (1 + level) / 2], axis=0)
+            return self._scalar(low), self._scalar(high)
+        c = self._critical_simultaneous(level) if simultaneous else self._critical(level)
+        return self._scalar(self.values - c * se), self._scalar(self.values + c * se)
+
+    def _critical(self, level: float) -> float:
+        q = (1 + level) / 2
+        return float(stats.norm.ppf(q) if self.df is None else stats.t.ppf(q, self.df))
+
+    def _critical_simultaneous(self, level: float) -> float:
+        se = np.sqrt(np.diag(self.cov))
+        ok = se > 0
+        if not ok.any():
+            return 0.0
+        if self.bootstrap is not None:
+            t = np.abs(self.bootstrap - self.values)[:, ok] / se[ok]
+        else:
+            corr = self.cov[np.ix_(ok, ok)] / np.outer(se[ok], se[ok])
+            rng = np.random.default_rng(0)
+            z = rng.multivariate_normal(np.zeros(len(corr)), corr, size=20_000, method="eigh")
+            if self.df is not None:
+                z /= np.sqrt(rng.chisquare(self.df, size=(len(z), 1)) / self.df)
+            t = np.abs(z)
+        return float(np.quantile(t.max(axis=1), level))
+
+    def test(self, null: ArrayLike = 0.0) -> pd.DataFrame:
+        """t statistics and two-sided p-values of value = null, one row an entry."""
+        se = np.sqrt(np.diag(self.cov))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t = (self.values - np.asarray(null, dtype=float)) / se
+        law = stats.norm if self.df is None else stats.t(self.df)
+        return pd.DataFrame({"statistic": t, "p_value": 2 * law.sf(np.abs(t))}, index=list(self.labels))
+
+    # -- combining -------------------------------------------------------------------------
+    def contrast(self, matrix: ArrayLike, labels: Sequence[str] | None = None) -> Estimate:
+        """Linear combinations ``matrix @ value`` with their covariance.
+
+        Parameters
+        ----------
+        matrix : array_like, shape (q, p) or (p,)
+        labels : sequence of str, optional
+        """
+        c = np.atleast_2d(np.asarray(matrix, dtype=float))
+        if c.shape[1] != len(self):
+            raise DataError(
+                f"the contrast has {c.shape[1]} columns", f"{len(self)} (one for each entry)"
+            )
+        names = tuple(labels) if labels else tuple(f"contrast {i + 1}" for i in range(len(c)))
+        draws = None if self.bootstrap is None else self.bootstrap @ c.T
+        return replace(
+            self, values=c @ self.values, cov=c @ self.cov @ c.T, labels=names,
+            influence=self.influence @ c.T, bootstrap=draws,
+        )
+
+    def combine(self, other: Estimate, sign: float, independent: bool = False) -> Estimate:
+        """``self + sign * other`` entry by entry, with the joint covariance.
+
+        Raises
+        ------
+        DataError
+            If the two rest on different rows and ``independent`` is False, or differ in length.
+        """
+        if len(self) != len(other):
+            raise DataError(f"the estimates have {len(self)} and {len(other)} entries", "equal lengths")
+        labels = tuple(
+            f"{a} {'-' if sign < 0 else '+'} {b}" for a, b in zip(self.labels, other.labels, strict=True)
+        )
+        values = self.values + sign * other.values
+        common = {
+            "values": values, "labels": labels, "bootstrap": None, "details": {},
+            "estimand": labels[0] if len(labels) == 1 else f"{self.estimand} and {other.estimand}",
+            "assumptions": tuple(dict.fromkeys(self.assumptions + other.assumptions)),
+            "warnings": tuple(dict.fromkeys(self.warnings + other.warnings)),
+        }
+        if self.fingerprint == other.fingerprint and self.influence.shape == other.influence.shape:
+            influence = self.influence + sign * other.influence
+            cov = influence_covariance(influence, self.clusters, self.n_independent)
+            return replace(self, influence=influence, cov=cov, **common)
+        if not independent:
+            raise DataError(
+                "the two estimates rest on different rows",
+                "the same data (equal fingerprints)",
+                "If the samples are independent, use a.combine(b, -1, independent=True).",
+            )
+        return replace(
+            self, cov=self.cov + other.cov, influence=np.vstack([self.influence, sign * other.influence]),
+            row_ids=np.concatenate([self.row_ids, other.row_ids]), n=self.n + other.n,
+            fingerprint=f"{self.fingerprint}+{other.fingerprint}", clusters=None, **common,
+        )
+
+    def __sub__(self, other: Estimate) -> Estimate:
+        return self.combine(other, -1.0)
+
+    def __add__(self, other: Estimate) -> Estimate:
+        return self.combine(other, 1.0)
+
+    # -- writing ---------------------------------------------------------------------------
+    def to_frame(self, level: float | None = None) -> pd.DataFrame:
+        """One row an entry: estimand, label, value, std_error, ci_low, ci_high, level, n, method."""
+        return pd.DataFrame(self.records(level))
+
+    def records(self, level: float | None = None) -> list[dict[str, Any]]:
+        """The rows of :meth:`to_frame` as plain dictionaries (the JSON of the command line)."""
+        lev = self.level if level is None else level
+        low, high = (np.atleast_1d(x) for x in self.interval(lev))
+        se = np.sqrt(np.diag(self.cov))
+        return [
+            {
+                "estimand": self.estimand, "label": label, "value": float(self.values[j]),
+                "std_error": float(se[j]), "ci_low": float(low[j]), "ci_high": float(high[j]),
+                "level": lev, "n": self.n, "method": self.method,
+            }
+            for j, label in enumerate(self.labels)
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, JSON-ready; :meth:`from_dict` reads it back."""
+        out: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
+        for name, value in self.__dict__.items():
+            out[name] = value.tolist() if isinstance(value, np.ndarray) else value
+        out["labels"], out["assumptions"] = list(self.labels), list(self.assumptions)
+        out["warnings"], out["details"] = list(self.warnings), dict(self.details)
+        return out
+
+    @classmethod
+    def from_dict(cls, source: Mapping[str, Any]) -> Estimate:
+        """Inverse of :meth:`to_dict`.
+
+        Raises
+        ------
+        DataError
+            If the schema version is unknown.
+        """
+        fields = dict(source)
+        version = fields.pop("schema_version", None)
+        if version != SCHEMA_VERSION:
+            raise DataError(f"schema_version is {version!r}", str(SCHEMA_VERSION))
+        for name in ("values", "cov", "influence", "bootstrap"):
+            if fields.get(name) is not None:
+                fields[name] = np.asarray(fields[name], dtype=float)
+        if fields.get("clusters") is not None:
+            fields["clusters"] = np.asarray(fields["clusters"], dtype=np.int64)
+        fields["row_ids"] = np.asarray(fields["row_ids"])
+        for name in ("labels", "assumptions", "warnings"):
+            fields[name] = tuple(fields[name])
+        return cls(**fields)
+
+    def __repr__(self) -> str:
+        lines = [f"{self.estimand} ({self.population}), {self.method}, n = {self.n:,}"]
+        low, high = (np.atleast_1d(x) for x in self.interval())
+        se = np.sqrt(np.diag(self.cov))
+        lines += [
+            f"  {label}: {v:.6g}  (SE {s:.4g}; {self.level:.0%} CI {a:.6g} to {b:.6g})"
+            for label, v, s, a, b in zip(self.labels, self.values, se, low, high, strict=True)
+        ]
+        lines += [f"  warning: {w}" for w in self.warnings]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        table = self.to_frame().to_html(index=False, border=0, float_format=lambda v: f"{v:.5g}")
+        notes = "".join(f"<li>{html.escape(w)}</li>" for w in self.warnings)
+        return table + (f"<ul>{notes}</ul>" if notes else "")
+
+
+@dataclass(frozen=True, eq=False)
+class EffectCurve:
+    """An estimate along a grid, with its band.
+
+    Parameters
+    ----------
+    grid : ndarray, shape (G,)
+        Points at which the curve was estimated.
+    estimate : Estimate
+        Its G entries belong to the grid points.
+    lower, upper : ndarray, shape (G,)
+        The band.
+    uniform : bool
+        True when the band covers the whole curve at once, False when point by point.
+    """
+
+    grid: Array
+    estimate: Estimate
+    lower: Array
+    upper: Array
+    uniform: bool
+
+    def to_frame(self) -> pd.DataFrame:
+        """Columns grid, value, lower, upper."""
+        return pd.DataFrame(
+            {"grid": self.grid, "value": self.estimate.values, "lower": self.lower, "upper": self.upper}
+        )
+
+
+def refuse_synthetic(n_synthetic: int) -> None:
+    """Refuse to count synthetic rows as observations.
+
+    Raises
+    ------
+    SyntheticDataError
+        If any row carries the synthetic marker.
+    """
+    if n_synthetic:
+        raise SyntheticDataError(
+            f"{n_synthetic:,} rows are marked as synthetic; expected observed rows only. "
+            "Synthetic rows add no information about the effect: drop them before estimating."
+        )
+
+
+def _checked_level(level: float) -> float:
+    if not 0.0 < level < 1.0:
+        raise DataError(f"the confidence level is {level}", "a number between 0 and 1, such as 0.95")
+    return float(level)

@@ -1,0 +1,1 @@
+"""Laboratory of designs whose truth is known."""

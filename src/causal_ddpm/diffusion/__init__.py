@@ -1,0 +1,1 @@
+"""Conditional diffusion engine for scalar outcomes; knows conditions, not causality."""

@@ -1,0 +1,1 @@
+"""Estimators: scores of nuisances and data, one family of estimands a file."""

@@ -1,0 +1,1 @@
+"""Checks of data, models and estimates; analyses and Monte Carlo studies."""

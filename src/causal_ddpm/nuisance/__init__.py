@@ -1,0 +1,1 @@
+"""Nuisance functions: outcome models, propensity models and their cross-fitting."""

@@ -1,0 +1,1 @@
+"""The only place that draws: displays, tables and the HTML report."""
