@@ -1,0 +1,92 @@
+"""Causal effects with honest intervals from conditional diffusion models.
+
+The shop window: every public name and the module that is its home. A name is imported when it is
+first asked for, so that ``import causal_ddpm`` itself loads neither torch nor scikit-learn.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "causal_ddpm.core.data": ["CausalData"],
+    "causal_ddpm.core.errors": [
+        "CausalDDPMError",
+        "CausalDDPMWarning",
+        "ConvergenceError",
+        "ConvergenceWarning",
+        "DataError",
+        "MissingDependencyError",
+        "ModelFileError",
+        "NotCalibratedWarning",
+        "NotIdentifiedError",
+        "OverlapError",
+        "OverlapWarning",
+        "SmallSampleWarning",
+        "SyntheticDataError",
+    ],
+    "causal_ddpm.core.estimand": ["ATE", "ATT", "ATU", "QTE", "PotentialDistributions"],
+    "causal_ddpm.core.estimate": ["EffectCurve", "Estimate"],
+    "causal_ddpm.dgp.ai_adoption": ["AIAdoption"],
+    "causal_ddpm.dgp.catalog": ["catalog"],
+    "causal_ddpm.estimators.api": ["estimate_effects"],
+    "causal_ddpm.evaluation.analysis": ["Analysis", "analyse"],
+    "causal_ddpm.framework": ["CausalConfig", "CausalInferenceFramework"],
+    "causal_ddpm.nuisance.crossfit": ["Nuisances", "fit_nuisances"],
+    "causal_ddpm.nuisance.outcome": ["PotentialOutcomeLaw", "PotentialOutcomeModel"],
+    "causal_ddpm.report.html": ["write_report"],
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+# The same table once more, for type checkers and editors, which read no dictionaries; a test
+# keeps the two equal.
+if TYPE_CHECKING:
+    from causal_ddpm.core.data import CausalData as CausalData
+    from causal_ddpm.core.errors import CausalDDPMError as CausalDDPMError
+    from causal_ddpm.core.errors import CausalDDPMWarning as CausalDDPMWarning
+    from causal_ddpm.core.errors import ConvergenceError as ConvergenceError
+    from causal_ddpm.core.errors import ConvergenceWarning as ConvergenceWarning
+    from causal_ddpm.core.errors import DataError as DataError
+    from causal_ddpm.core.errors import MissingDependencyError as MissingDependencyError
+    from causal_ddpm.core.errors import ModelFileError as ModelFileError
+    from causal_ddpm.core.errors import NotCalibratedWarning as NotCalibratedWarning
+    from causal_ddpm.core.errors import NotIdentifiedError as NotIdentifiedError
+    from causal_ddpm.core.errors import OverlapError as OverlapError
+    from causal_ddpm.core.errors import OverlapWarning as OverlapWarning
+    from causal_ddpm.core.errors import SmallSampleWarning as SmallSampleWarning
+    from causal_ddpm.core.errors import SyntheticDataError as SyntheticDataError
+    from causal_ddpm.core.estimand import ATE as ATE
+    from causal_ddpm.core.estimand import ATT as ATT
+    from causal_ddpm.core.estimand import ATU as ATU
+    from causal_ddpm.core.estimand import QTE as QTE
+    from causal_ddpm.core.estimand import PotentialDistributions as PotentialDistributions
+    from causal_ddpm.core.estimate import EffectCurve as EffectCurve
+    from causal_ddpm.core.estimate import Estimate as Estimate
+    from causal_ddpm.dgp.ai_adoption import AIAdoption as AIAdoption
+    from causal_ddpm.dgp.catalog import catalog as catalog
+    from causal_ddpm.estimators.api import estimate_effects as estimate_effects
+    from causal_ddpm.evaluation.analysis import Analysis as Analysis
+    from causal_ddpm.evaluation.analysis import analyse as analyse
+    from causal_ddpm.framework import CausalConfig as CausalConfig
+    from causal_ddpm.framework import CausalInferenceFramework as CausalInferenceFramework
+    from causal_ddpm.nuisance.crossfit import Nuisances as Nuisances
+    from causal_ddpm.nuisance.crossfit import fit_nuisances as fit_nuisances
+    from causal_ddpm.nuisance.outcome import PotentialOutcomeLaw as PotentialOutcomeLaw
+    from causal_ddpm.nuisance.outcome import PotentialOutcomeModel as PotentialOutcomeModel
+    from causal_ddpm.report.html import write_report as write_report
+
+__all__ = sorted(["__version__", *_HOME_OF])
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its home when it is first asked for."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'causal_ddpm' has no attribute '{name}'")
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
