@@ -43,37 +43,42 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 # keeps the two equal.
 if TYPE_CHECKING:
     from causal_ddpm.core.data import CausalData as CausalData
-    from causal_ddpm.core.errors import CausalDDPMError as CausalDDPMError
-    from causal_ddpm.core.errors import CausalDDPMWarning as CausalDDPMWarning
-    from causal_ddpm.core.errors import ConvergenceError as ConvergenceError
-    from causal_ddpm.core.errors import ConvergenceWarning as ConvergenceWarning
-    from causal_ddpm.core.errors import DataError as DataError
-    from causal_ddpm.core.errors import MissingDependencyError as MissingDependencyError
-    from causal_ddpm.core.errors import ModelFileError as ModelFileError
-    from causal_ddpm.core.errors import NotCalibratedWarning as NotCalibratedWarning
-    from causal_ddpm.core.errors import NotIdentifiedError as NotIdentifiedError
-    from causal_ddpm.core.errors import OverlapError as OverlapError
-    from causal_ddpm.core.errors import OverlapWarning as OverlapWarning
-    from causal_ddpm.core.errors import SmallSampleWarning as SmallSampleWarning
-    from causal_ddpm.core.errors import SyntheticDataError as SyntheticDataError
-    from causal_ddpm.core.estimand import ATE as ATE
-    from causal_ddpm.core.estimand import ATT as ATT
-    from causal_ddpm.core.estimand import ATU as ATU
-    from causal_ddpm.core.estimand import QTE as QTE
-    from causal_ddpm.core.estimand import PotentialDistributions as PotentialDistributions
-    from causal_ddpm.core.estimate import EffectCurve as EffectCurve
-    from causal_ddpm.core.estimate import Estimate as Estimate
+    from causal_ddpm.core.errors import (
+        CausalDDPMError as CausalDDPMError,
+        CausalDDPMWarning as CausalDDPMWarning,
+        ConvergenceError as ConvergenceError,
+        ConvergenceWarning as ConvergenceWarning,
+        DataError as DataError,
+        MissingDependencyError as MissingDependencyError,
+        ModelFileError as ModelFileError,
+        NotCalibratedWarning as NotCalibratedWarning,
+        NotIdentifiedError as NotIdentifiedError,
+        OverlapError as OverlapError,
+        OverlapWarning as OverlapWarning,
+        SmallSampleWarning as SmallSampleWarning,
+        SyntheticDataError as SyntheticDataError,
+    )
+    from causal_ddpm.core.estimand import (
+        ATE as ATE,
+        ATT as ATT,
+        ATU as ATU,
+        QTE as QTE,
+        PotentialDistributions as PotentialDistributions,
+    )
+    from causal_ddpm.core.estimate import EffectCurve as EffectCurve, Estimate as Estimate
     from causal_ddpm.dgp.ai_adoption import AIAdoption as AIAdoption
     from causal_ddpm.dgp.catalog import catalog as catalog
     from causal_ddpm.estimators.api import estimate_effects as estimate_effects
-    from causal_ddpm.evaluation.analysis import Analysis as Analysis
-    from causal_ddpm.evaluation.analysis import analyse as analyse
-    from causal_ddpm.framework import CausalConfig as CausalConfig
-    from causal_ddpm.framework import CausalInferenceFramework as CausalInferenceFramework
-    from causal_ddpm.nuisance.crossfit import Nuisances as Nuisances
-    from causal_ddpm.nuisance.crossfit import fit_nuisances as fit_nuisances
-    from causal_ddpm.nuisance.outcome import PotentialOutcomeLaw as PotentialOutcomeLaw
-    from causal_ddpm.nuisance.outcome import PotentialOutcomeModel as PotentialOutcomeModel
+    from causal_ddpm.evaluation.analysis import Analysis as Analysis, analyse as analyse
+    from causal_ddpm.framework import (
+        CausalConfig as CausalConfig,
+        CausalInferenceFramework as CausalInferenceFramework,
+    )
+    from causal_ddpm.nuisance.crossfit import Nuisances as Nuisances, fit_nuisances as fit_nuisances
+    from causal_ddpm.nuisance.outcome import (
+        PotentialOutcomeLaw as PotentialOutcomeLaw,
+        PotentialOutcomeModel as PotentialOutcomeModel,
+    )
     from causal_ddpm.report.html import write_report as write_report
 
 __all__ = sorted(["__version__", *_HOME_OF])
