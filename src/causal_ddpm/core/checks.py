@@ -38,17 +38,21 @@ def check_columns(available: Sequence[str], wanted: Sequence[str]) -> None:
     if twice:
         raise DataError(
             f"the column name '{twice[0]}' occurs {available.count(twice[0])} times",
-            "unique column names", "Rename or drop the duplicates.",
+            "unique column names",
+            "Rename or drop the duplicates.",
         )
     for name in wanted:
         if name not in available:
             close = difflib.get_close_matches(str(name), list(map(str, available)), n=1, cutoff=0.5)
-            hint = f"Did you mean '{close[0]}'?" if close else f"Columns are: {shown(available, 12)}."
+            hint = (
+                f"Did you mean '{close[0]}'?" if close else f"Columns are: {shown(available, 12)}."
+            )
             raise DataError(f"there is no column '{name}'", "a column of the data", hint)
     doubled = [name for name, count in Counter(wanted).items() if count > 1]
     if doubled:
         raise DataError(
-            "the column is given more than one role", "one role a column",
+            "the column is given more than one role",
+            "one role a column",
             "Name it once, as treatment, outcome, confounder, weight, cluster or unit id.",
             column=doubled[0],
         )
@@ -60,7 +64,8 @@ def check_rows(n: int) -> None:
         raise DataError("the data have no rows", f"at least {MIN_ROWS} rows")
     if n < MIN_ROWS:
         raise DataError(
-            f"the data have {n} rows", f"at least {MIN_ROWS}",
+            f"the data have {n} rows",
+            f"at least {MIN_ROWS}",
             "With so few rows compare the arms by hand; a cross-fitted model would be noise.",
         )
 
@@ -71,14 +76,18 @@ def binary_treatment(series: nw.Series[Any]) -> NDArray[np.int64]:
     missing = _n_missing(series)
     if missing:
         raise DataError(
-            f"{missing:,} of {len(series):,} treatment values are missing", "no missing treatment",
-            "Drop those rows, or code what 'missing' means.", column=name,
+            f"{missing:,} of {len(series):,} treatment values are missing",
+            "no missing treatment",
+            "Drop those rows, or code what 'missing' means.",
+            column=name,
         )
     values = sorted(series.unique().to_list(), key=str)
     if len(values) == 1:
         raise DataError(
-            f"the treatment is constant (always {values[0]})", "both treated (1) and untreated (0) rows",
-            "An effect needs units of both kinds.", column=name,
+            f"the treatment is constant (always {values[0]})",
+            "both treated (1) and untreated (0) rows",
+            "An effect needs units of both kinds.",
+            column=name,
         )
     try:
         numbers = {float(v) for v in values}
@@ -86,8 +95,10 @@ def binary_treatment(series: nw.Series[Any]) -> NDArray[np.int64]:
         numbers = set()
     if numbers != {0.0, 1.0}:
         raise DataError(
-            f"the treatment takes the values {shown(values)}", "0 (untreated) and 1 (treated)",
-            "Recode it, for example (df[column] == value).astype(int).", column=name,
+            f"the treatment takes the values {shown(values)}",
+            "0 (untreated) and 1 (treated)",
+            "Recode it, for example (df[column] == value).astype(int).",
+            column=name,
         )
     return np.asarray([int(float(v)) for v in series.to_list()], dtype=np.int64)
 
@@ -99,11 +110,15 @@ def finite_outcome(series: nw.Series[Any]) -> NDArray[np.float64]:
     if bad.any():
         raise DataError(
             f"{int(bad.sum()):,} of {len(y):,} outcome values are missing or infinite",
-            "finite numbers", "Drop those rows or find out why they are missing.", column=series.name,
+            "finite numbers",
+            "Drop those rows or find out why they are missing.",
+            column=series.name,
         )
     if np.ptp(y) == 0:
         raise DataError(
-            f"the outcome is constant (always {y[0]:g})", "an outcome that varies", column=series.name
+            f"the outcome is constant (always {y[0]:g})",
+            "an outcome that varies",
+            column=series.name,
         )
     return y
 
@@ -114,12 +129,15 @@ def positive_weights(series: nw.Series[Any], frequency: bool) -> NDArray[np.floa
     if not np.isfinite(w).all() or (w < 0).any() or w.sum() <= 0:
         raise DataError(
             "the weights are missing, negative, infinite or all zero",
-            "finite non-negative weights", column=series.name,
+            "finite non-negative weights",
+            column=series.name,
         )
     if frequency and not np.array_equal(w, np.round(w)):
         raise DataError(
-            "frequency weights are not whole numbers", "counts of rows",
-            "Use weights_type='sampling' for survey weights.", column=series.name,
+            "frequency weights are not whole numbers",
+            "counts of rows",
+            "Use weights_type='sampling' for survey weights.",
+            column=series.name,
         )
     return w
 
@@ -128,7 +146,9 @@ def group_codes(series: nw.Series[Any]) -> NDArray[np.int64]:
     """Integer codes of clusters; refuses missing ones."""
     missing = _n_missing(series)
     if missing:
-        raise DataError(f"{missing:,} cluster values are missing", "a cluster for every row", column=series.name)
+        raise DataError(
+            f"{missing:,} cluster values are missing", "a cluster for every row", column=series.name
+        )
     _, codes = np.unique(np.asarray([str(v) for v in series.to_list()]), return_inverse=True)
     return codes.astype(np.int64)
 
@@ -137,11 +157,18 @@ def confounder_column(series: nw.Series[Any]) -> Column:
     """Kind and levels of a confounder; refuses what cannot be a confounder."""
     name, dtype = series.name, series.dtype
     if _n_missing(series) == len(series):
-        raise DataError("every value is missing", "a confounder with observed values", "Drop the column.", column=name)
+        raise DataError(
+            "every value is missing",
+            "a confounder with observed values",
+            "Drop the column.",
+            column=name,
+        )
     if dtype.is_temporal():
         raise DataError(
-            f"the confounder holds dates or times ({dtype})", "numbers, true/false or categories",
-            "Turn it into a number first, for example the year or days since a reference date.", column=name,
+            f"the confounder holds dates or times ({dtype})",
+            "numbers, true/false or categories",
+            "Turn it into a number first, for example the year or days since a reference date.",
+            column=name,
         )
     if dtype == nw.Boolean:
         return Column(name, "boolean")
@@ -151,7 +178,9 @@ def confounder_column(series: nw.Series[Any]) -> Column:
         return Column(name, "numeric")
     if dtype in (nw.String, nw.Categorical, nw.Enum) or dtype == nw.Object:
         return _category_column(series)
-    raise DataError(f"the confounder has type {dtype}", "numbers, true/false or categories", column=name)
+    raise DataError(
+        f"the confounder has type {dtype}", "numbers, true/false or categories", column=name
+    )
 
 
 def _category_column(series: nw.Series[Any]) -> Column:
@@ -161,30 +190,39 @@ def _category_column(series: nw.Series[Any]) -> Column:
     if any(not isinstance(v, str | int | float | np.generic) for v in values):
         kind = type(next(v for v in values if not isinstance(v, str | int | float))).__name__
         raise DataError(
-            f"the confounder holds values of type {kind}", "numbers, true/false or categories", column=series.name
+            f"the confounder holds values of type {kind}",
+            "numbers, true/false or categories",
+            column=series.name,
         )
     levels = sorted({str(v) for v in values})
     if len(levels) > max(20, _IDENTIFIER_SHARE * len(series)):
         raise DataError(
-            f"the confounder has {len(levels):,} distinct texts in {len(series):,} rows (e.g. '{levels[0][:30]}')",
+            f"the confounder has {len(levels):,} distinct texts in {len(series):,} rows "
+            f"(e.g. '{levels[0][:30]}')",
             "a category with repeated levels",
-            "Free text, dates in words and identifiers are no confounders: drop or summarise the column; "
-            "if it should be numeric, find the entries that are not numbers.",
+            "Free text, dates in words and identifiers are no confounders: drop or summarise the "
+            "column; if it should be numeric, find the entries that are not numbers.",
             column=series.name,
         )
     return Column(series.name, "categorical", tuple(levels))
 
 
-def refuse_treatment_copies(names: Sequence[str], values: NDArray[np.float64], treatment: NDArray[np.int64]) -> None:
+def refuse_treatment_copies(
+    names: Sequence[str], values: NDArray[np.float64], treatment: NDArray[np.int64]
+) -> None:
     """Refuse a confounder that is the treatment (or its opposite) under another name."""
     for name, column in zip(names, values.T, strict=True):
         seen = np.isfinite(column)
         codes, arm = np.unique(column[seen]), treatment[seen]
-        if len(codes) == 2 and (np.array_equal(column[seen] == codes[1], arm == 1)
-                                or np.array_equal(column[seen] == codes[0], arm == 1)):
+        if len(codes) == 2 and (
+            np.array_equal(column[seen] == codes[1], arm == 1)
+            or np.array_equal(column[seen] == codes[0], arm == 1)
+        ):
             raise DataError(
-                "the confounder is a copy of the treatment", "variables determined before treatment",
-                "Remove it from the confounders: no comparable untreated unit would be left.", column=name,
+                "the confounder is a copy of the treatment",
+                "variables determined before treatment",
+                "Remove it from the confounders: no comparable untreated unit would be left.",
+                column=name,
             )
 
 
@@ -205,7 +243,14 @@ def _n_missing(series: nw.Series[Any]) -> int:
 def _as_float(series: nw.Series[Any], expected: str) -> NDArray[np.float64]:
     if not (series.dtype.is_numeric() or series.dtype == nw.Boolean):
         example = next((v for v in series.to_list() if isinstance(v, str)), None)
-        found = f"the column has type {series.dtype}" + (f" (e.g. '{example[:30]}')" if example else "")
-        raise DataError(found, expected, "Find the entries that are not numbers.", column=series.name)
-    return np.asarray([np.nan if is_missing(v) else float(v) for v in series.to_list()]) \
-        if series.null_count() else np.asarray(series.to_numpy(), dtype=np.float64)
+        found = f"the column has type {series.dtype}" + (
+            f" (e.g. '{example[:30]}')" if example else ""
+        )
+        raise DataError(
+            found, expected, "Find the entries that are not numbers.", column=series.name
+        )
+    return (
+        np.asarray([np.nan if is_missing(v) else float(v) for v in series.to_list()])
+        if series.null_count()
+        else np.asarray(series.to_numpy(), dtype=np.float64)
+    )

@@ -13,6 +13,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+Index = NDArray[np.integer] | NDArray[np.bool_] | slice | list[int]
+"""Positions, mask or slice of rows."""
+
 Kind = Literal["numeric", "boolean", "categorical"]
 
 
@@ -48,7 +51,7 @@ class Covariates:
         """Column names, in order."""
         return tuple(c.name for c in self.columns)
 
-    def rows(self, index: ArrayLike | slice) -> Covariates:
+    def rows(self, index: Index) -> Covariates:
         """A subset of rows (integer positions, boolean mask or slice)."""
         return Covariates(self.columns, self.values[index])
 

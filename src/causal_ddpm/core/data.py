@@ -94,7 +94,8 @@ class CausalData:
             raise DataError(f"weights_type is {weights_type!r}", "'sampling' or 'frequency'")
         if not len(confounders):
             raise DataError(
-                "no confounders were given", "at least one column",
+                "no confounders were given",
+                "at least one column",
                 "In a randomised experiment name the covariates measured before treatment.",
             )
         checks.check_rows(len(frame))
@@ -107,17 +108,21 @@ class CausalData:
         self.outcome = checks.finite_outcome(frame[outcome])
         columns = tuple(checks.confounder_column(frame[name]) for name in confounders)
         self.covariates = read_covariates(frame, columns)
-        checks.refuse_treatment_copies(self.confounder_names, self.covariates.values, self.treatment)
+        checks.refuse_treatment_copies(
+            self.confounder_names, self.covariates.values, self.treatment
+        )
         n = len(frame)
         self.weights: Array = (
-            np.ones(n) if weights is None
+            np.ones(n)
+            if weights is None
             else checks.positive_weights(frame[weights], weights_type == "frequency")
         )
         self.clusters = None if clusters is None else checks.group_codes(frame[clusters])
         self.row_ids: NDArray[Any] = np.arange(n) if unit_id is None else frame[unit_id].to_numpy()
         self.n_synthetic = (
             int(np.sum([bool(v) for v in frame[SYNTHETIC_MARKER].to_list()]))
-            if SYNTHETIC_MARKER in frame.columns else 0
+            if SYNTHETIC_MARKER in frame.columns
+            else 0
         )
         self.fingerprint = self._hash()
         for array in (self.treatment, self.outcome, self.covariates.values, self.weights):
@@ -151,11 +156,14 @@ class CausalData:
         y1, y0 = self.outcome[self.treatment == 1], self.outcome[self.treatment == 0]
         kinds = [c.kind for c in self.covariates.columns]
         missing = int(np.isnan(self.covariates.values).any(axis=1).sum())
-        counted = ", ".join(f"{kinds.count(k)} {k}" for k in ("numeric", "boolean", "categorical") if k in kinds)
+        counted = ", ".join(
+            f"{kinds.count(k)} {k}" for k in ("numeric", "boolean", "categorical") if k in kinds
+        )
         lines = [
             f"CausalData: {self.n:,} rows",
             f"  treatment    {self.treatment_name}: {n1:,} treated, {self.n - n1:,} untreated",
-            f"  outcome      {self.outcome_name}: mean {y1.mean():.4g} treated, {y0.mean():.4g} untreated",
+            f"  outcome      {self.outcome_name}: "
+            f"mean {y1.mean():.4g} treated, {y0.mean():.4g} untreated",
             f"  confounders  {checks.shown(self.confounder_names, 8)} ({counted})",
         ]
         if missing:
@@ -213,7 +221,9 @@ def _covariates_from_array(x: ArrayLike, columns: Sequence[Column]) -> Covariate
     if values.ndim != 2 or values.shape[1] != len(columns):
         raise DataError(f"X has shape {values.shape}", f"(n, {len(columns)})")
     if any(c.kind == "categorical" for c in columns):
-        raise DataError("X is an array but some confounders are categories", "a data frame with named columns")
+        raise DataError(
+            "X is an array but some confounders are categories", "a data frame with named columns"
+        )
     return Covariates(tuple(columns), values)
 
 
@@ -222,7 +232,8 @@ def _frame(df: Any, wanted: Sequence[str]) -> nw.DataFrame[Any]:
         names = list(df.column_names) if hasattr(df, "column_names") else list(df.columns)
     except AttributeError:
         raise DataError(
-            f"the data are a {type(df).__name__}", "a pandas, polars or pyarrow frame",
+            f"the data are a {type(df).__name__}",
+            "a pandas, polars or pyarrow frame",
             "Read the file with pandas.read_csv first.",
         ) from None
     checks.check_columns(names, wanted)

@@ -12,11 +12,13 @@ Everything here is numpy: no model is needed to read a law.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from causal_ddpm.core.covariates import Index
 
 Array = NDArray[np.float64]
 
@@ -50,17 +52,18 @@ class ConditionalLaw:
     def __len__(self) -> int:
         return len(self.nodes)
 
-    def rows(self, index: ArrayLike) -> ConditionalLaw:
+    def rows(self, index: Index) -> ConditionalLaw:
         """The law of a subset of rows."""
         p = None if self.atom_probability is None else self.atom_probability[index]
         return ConditionalLaw(self.nodes[index], self.atom, p, self.support)
 
     def mean(self) -> Array:
         """Mean of each row's law, shape (n,)."""
-        m = self.nodes.mean(axis=1)
+        m: Array = self.nodes.mean(axis=1)
         if self.atom is None or self.atom_probability is None:
             return m
-        return self.atom_probability * self.atom + (1 - self.atom_probability) * m
+        p = self.atom_probability
+        return np.asarray(p * self.atom + (1 - p) * m)
 
     def knots(self) -> tuple[Array, Array]:
         """Nodes with both end pieces, (n, Q + 2), and their levels, (Q + 2,)."""
@@ -99,19 +102,34 @@ class ConditionalLaw:
 
     def quantile(self, levels: Sequence[float] | ArrayLike) -> Array:
         """Generalised inverse of F_i, shape (n, len(levels))."""
-        u = np.broadcast_to(np.atleast_1d(np.asarray(levels, dtype=float)), (len(self), np.size(levels)))
-        return self._inverse(u)
+        u = np.atleast_1d(np.asarray(levels, dtype=float))
+        return self.inverse(np.broadcast_to(u, (len(self), len(u))))
 
     def sample(self, n_samples: int, rng: np.random.Generator) -> Array:
         """Independent draws from each row's law, shape (n, n_samples)."""
-        return self._inverse(rng.random((len(self), n_samples)))
+        return self.inverse(rng.random((len(self), n_samples)))
 
-    def _inverse(self, u: Array) -> Array:
+    def rank(self, y: Array, rng: np.random.Generator) -> Array:
+        """Randomised probability integral transform of one outcome a row, shape (n,).
+
+        F_i(y_i), or a uniform draw from the jump of F_i where y_i lies on the atom, so that
+        ``inverse(rank(y))`` gives y back.
+        """
+        knots, levels = self.knots()
+        g = _row_levels(knots, levels, y)
+        if self.atom is None or self.atom_probability is None:
+            return g
+        p = self.atom_probability
+        rank = (1 - p) * g + p * (y >= self.atom)
+        return np.where(y == self.atom, rank - p * rng.random(len(y)), rank)
+
+    def inverse(self, u: Array) -> Array:
+        """Generalised inverse of each F_i at levels of its own, u and result of shape (n, m)."""
         knots, levels = self.knots()
         if self.atom is None or self.atom_probability is None:
             return _interpolate_rows(u, levels, knots)
         p = self.atom_probability[:, None]
-        below = (1 - p) * _row_levels_below(knots, levels, self.atom)
+        below = (1 - p) * _row_levels(knots, levels, np.full(len(knots), self.atom))[:, None]
         after = below + p
         scale = np.where(p < 1, 1 - p, 1.0)
         continuous = np.where(u < below, u, u - p) / scale
@@ -119,12 +137,14 @@ class ConditionalLaw:
         return np.where((u >= below) & (u <= after) | (p >= 1), self.atom, y)
 
 
-def _row_levels_below(knots: Array, levels: Array, point: float) -> Array:
-    """G_i(point-), the continuous mass strictly below a point, shape (n, 1)."""
-    g = np.array([np.interp(point, row, levels) for row in knots])
-    g[point <= knots[:, 0]] = 0.0
-    g[point > knots[:, -1]] = 1.0
-    return g[:, None]
+def _row_levels(knots: Array, levels: Array, y: Array) -> Array:
+    """G_i(y_i) for one point a row, shape (n,)."""
+    j = np.clip((knots <= y[:, None]).sum(axis=1) - 1, 0, len(levels) - 2)
+    row = np.arange(len(y))
+    left, right = knots[row, j], knots[row, j + 1]
+    width = np.where(right > left, right - left, 1.0)
+    share = np.where(right > left, (y - left) / width, y >= right)
+    return np.asarray(levels[j] + np.clip(share, 0.0, 1.0) * (levels[j + 1] - levels[j]))
 
 
 def _interpolate_rows(u: Array, levels: Array, knots: Array) -> Array:
@@ -133,9 +153,3 @@ def _interpolate_rows(u: Array, levels: Array, knots: Array) -> Array:
     left, right = np.take_along_axis(knots, j, 1), np.take_along_axis(knots, j + 1, 1)
     share = (u - levels[j]) / (levels[j + 1] - levels[j])
     return left + share * (right - left)
-
-
-def map_chunks(function: Callable[[slice], Array], n: int, size: int) -> Array:
-    """Apply ``function`` to consecutive row slices and stack the results in order."""
-    parts = [function(slice(start, min(start + size, n))) for start in range(0, n, size)]
-    return np.concatenate(parts, axis=0)

@@ -182,7 +182,9 @@ class Estimate:
         with np.errstate(divide="ignore", invalid="ignore"):
             t = (self.values - np.asarray(null, dtype=float)) / se
         law = stats.norm if self.df is None else stats.t(self.df)
-        return pd.DataFrame({"statistic": t, "p_value": 2 * law.sf(np.abs(t))}, index=list(self.labels))
+        return pd.DataFrame(
+            {"statistic": t, "p_value": 2 * law.sf(np.abs(t))}, index=list(self.labels)
+        )
 
     # -- combining -------------------------------------------------------------------------
     def contrast(self, matrix: ArrayLike, labels: Sequence[str] | None = None) -> Estimate:
@@ -201,8 +203,12 @@ class Estimate:
         names = tuple(labels) if labels else tuple(f"contrast {i + 1}" for i in range(len(c)))
         draws = None if self.bootstrap is None else self.bootstrap @ c.T
         return replace(
-            self, values=c @ self.values, cov=c @ self.cov @ c.T, labels=names,
-            influence=self.influence @ c.T, bootstrap=draws,
+            self,
+            values=c @ self.values,
+            cov=c @ self.cov @ c.T,
+            labels=names,
+            influence=self.influence @ c.T,
+            bootstrap=draws,
         )
 
     def combine(self, other: Estimate, sign: float, independent: bool = False) -> Estimate:
@@ -214,13 +220,19 @@ class Estimate:
             If the two rest on different rows and ``independent`` is False, or differ in length.
         """
         if len(self) != len(other):
-            raise DataError(f"the estimates have {len(self)} and {len(other)} entries", "equal lengths")
+            raise DataError(
+                f"the estimates have {len(self)} and {len(other)} entries", "equal lengths"
+            )
         labels = tuple(
-            f"{a} {'-' if sign < 0 else '+'} {b}" for a, b in zip(self.labels, other.labels, strict=True)
+            f"{a} {'-' if sign < 0 else '+'} {b}"
+            for a, b in zip(self.labels, other.labels, strict=True)
         )
         values = self.values + sign * other.values
-        common = {
-            "values": values, "labels": labels, "bootstrap": None, "details": {},
+        common: dict[str, Any] = {
+            "values": values,
+            "labels": labels,
+            "bootstrap": None,
+            "details": {},
             "estimand": labels[0] if len(labels) == 1 else f"{self.estimand} and {other.estimand}",
             "assumptions": tuple(dict.fromkeys(self.assumptions + other.assumptions)),
             "warnings": tuple(dict.fromkeys(self.warnings + other.warnings)),
@@ -236,9 +248,14 @@ class Estimate:
                 "If the samples are independent, use a.combine(b, -1, independent=True).",
             )
         return replace(
-            self, cov=self.cov + other.cov, influence=np.vstack([self.influence, sign * other.influence]),
-            row_ids=np.concatenate([self.row_ids, other.row_ids]), n=self.n + other.n,
-            fingerprint=f"{self.fingerprint}+{other.fingerprint}", clusters=None, **common,
+            self,
+            cov=self.cov + other.cov,
+            influence=np.vstack([self.influence, sign * other.influence]),
+            row_ids=np.concatenate([self.row_ids, other.row_ids]),
+            n=self.n + other.n,
+            fingerprint=f"{self.fingerprint}+{other.fingerprint}",
+            clusters=None,
+            **common,
         )
 
     def __sub__(self, other: Estimate) -> Estimate:
@@ -249,19 +266,28 @@ class Estimate:
 
     # -- writing ---------------------------------------------------------------------------
     def to_frame(self, level: float | None = None) -> pd.DataFrame:
-        """One row an entry: estimand, label, value, std_error, ci_low, ci_high, level, n, method."""
+        """One row an entry, with the columns of :meth:`records`."""
         return pd.DataFrame(self.records(level))
 
     def records(self, level: float | None = None) -> list[dict[str, Any]]:
-        """The rows of :meth:`to_frame` as plain dictionaries (the JSON of the command line)."""
+        """One dictionary an entry, as in the JSON of the command line.
+
+        Keys: estimand, label, value, std_error, ci_low, ci_high, level, n, method.
+        """
         lev = self.level if level is None else level
         low, high = (np.atleast_1d(x) for x in self.interval(lev))
         se = np.sqrt(np.diag(self.cov))
         return [
             {
-                "estimand": self.estimand, "label": label, "value": float(self.values[j]),
-                "std_error": float(se[j]), "ci_low": float(low[j]), "ci_high": float(high[j]),
-                "level": lev, "n": self.n, "method": self.method,
+                "estimand": self.estimand,
+                "label": label,
+                "value": float(self.values[j]),
+                "std_error": float(se[j]),
+                "ci_low": float(low[j]),
+                "ci_high": float(high[j]),
+                "level": lev,
+                "n": self.n,
+                "method": self.method,
             }
             for j, label in enumerate(self.labels)
         ]
@@ -340,7 +366,12 @@ class EffectCurve:
     def to_frame(self) -> pd.DataFrame:
         """Columns grid, value, lower, upper."""
         return pd.DataFrame(
-            {"grid": self.grid, "value": self.estimate.values, "lower": self.lower, "upper": self.upper}
+            {
+                "grid": self.grid,
+                "value": self.estimate.values,
+                "lower": self.lower,
+                "upper": self.upper,
+            }
         )
 
 
@@ -361,5 +392,7 @@ def refuse_synthetic(n_synthetic: int) -> None:
 
 def _checked_level(level: float) -> float:
     if not 0.0 < level < 1.0:
-        raise DataError(f"the confidence level is {level}", "a number between 0 and 1, such as 0.95")
+        raise DataError(
+            f"the confidence level is {level}", "a number between 0 and 1, such as 0.95"
+        )
     return float(level)

@@ -51,7 +51,11 @@ class OutcomeModel(Protocol):
     """Learns the law (or the mean) of Y(a) given X."""
 
     def cross_fit(
-        self, data: CausalData, fold_ids: NDArray[np.int64], random_state: Seed, n_jobs: int = 1,
+        self,
+        data: CausalData,
+        fold_ids: NDArray[np.int64],
+        random_state: Seed,
+        n_jobs: int = 1,
         progress: Progress = silent,
     ) -> OutcomePredictions:
         """Predict each row from models trained without its fold."""

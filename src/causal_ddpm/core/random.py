@@ -17,6 +17,21 @@ from causal_ddpm.core.errors import DataError
 Seed = int | np.integer | np.random.SeedSequence | None
 
 
+def _root(random_state: Seed) -> np.random.SeedSequence:
+    if isinstance(random_state, np.random.SeedSequence):
+        return random_state
+    if random_state is None:
+        return np.random.SeedSequence()
+    whole = isinstance(random_state, int | np.integer) and random_state is not True
+    if not whole or random_state is False or random_state < 0:
+        raise DataError(
+            f"random_state is {random_state!r}",
+            "a non-negative integer, a numpy SeedSequence or None",
+            "Pass for example random_state=0.",
+        )
+    return np.random.SeedSequence(int(random_state))
+
+
 def seed_sequence(random_state: Seed, *path: int | str) -> np.random.SeedSequence:
     """Seed sequence at ``path`` below ``random_state``.
 
@@ -32,22 +47,7 @@ def seed_sequence(random_state: Seed, *path: int | str) -> np.random.SeedSequenc
     DataError
         If ``random_state`` is not a non-negative integer, a SeedSequence or None.
     """
-    if isinstance(random_state, np.random.SeedSequence):
-        root = random_state
-    elif random_state is None:
-        root = np.random.SeedSequence()
-    elif (
-        isinstance(random_state, int | np.integer)
-        and not isinstance(random_state, bool)
-        and random_state >= 0
-    ):
-        root = np.random.SeedSequence(int(random_state))
-    else:
-        raise DataError(
-            f"random_state is {random_state!r}",
-            "a non-negative integer, a numpy SeedSequence or None",
-            "Pass for example random_state=0.",
-        )
+    root = _root(random_state)
     key = tuple(p if isinstance(p, int) else zlib.crc32(p.encode()) for p in path)
     return np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, *key))
 

@@ -1,0 +1,30 @@
+"""The one place where work is handed to other processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+
+def run_jobs(
+    function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], n_jobs: int = 1
+) -> Iterator[Any]:
+    """Results of ``function(*job)``, in the order of ``jobs``.
+
+    Parameters
+    ----------
+    function : callable
+        A pure function of its arguments; it must be importable by name.
+    jobs : sequence of tuple
+        One tuple of arguments a call.
+    n_jobs : int
+        Worker processes (joblib's reading: -1 means all cores). Each worker uses one thread, so
+        the results do not depend on ``n_jobs``.
+    """
+    if n_jobs == 1 or len(jobs) <= 1:
+        return (function(*job) for job in jobs)
+    from joblib import Parallel, delayed, parallel_config
+
+    with parallel_config(backend="loky", inner_max_num_threads=1):
+        pool = Parallel(n_jobs=n_jobs, return_as="generator", max_nbytes="1M")
+        return iter(pool(delayed(function)(*job) for job in jobs))

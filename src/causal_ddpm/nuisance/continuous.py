@@ -1,0 +1,282 @@
+"""Cross-fitting of the continuous part of an outcome law: location, scale, shape and kappa.
+
+See ``nuisance.location`` for the location, ``nuisance.shape`` for the rest. Rows on an atom do not
+train this part, but every row is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causal_ddpm.core.covariates import Covariates
+from causal_ddpm.core.parallel import run_jobs
+from causal_ddpm.core.protocols import Progress, silent
+from causal_ddpm.core.random import Seed, integer_seed, seed_sequence
+from causal_ddpm.diffusion.conditional import DiffusionSettings
+from causal_ddpm.nuisance.atom import held_out_weights
+from causal_ddpm.nuisance.location import Sample, cross_fit_members
+from causal_ddpm.nuisance.shape import (
+    ShapeReading,
+    ShapeTask,
+    TrainedBatch,
+    choose_kappa,
+    law_nodes,
+    train_batch,
+    within_support,
+)
+from causal_ddpm.nuisance.stack import FittedStack, LocationStack
+
+Array = NDArray[np.float64]
+
+JOINT_TRAINING_ROWS = 5_000
+"""Up to this many rows all groups train as one batched network, beyond it one network a group."""
+
+LARGE_SAMPLE = 20_000
+"""From this many rows on, 16 quantile nodes are read instead of 32."""
+
+
+@dataclass(frozen=True)
+class SharedScalars:
+    """The few numbers that all folds share: stack weights and kappa.
+
+    Given to a model they are used as they are; otherwise they are chosen on held-out residuals.
+    """
+
+    weights: tuple[float, ...] | None
+    kappa: float
+
+
+@dataclass(frozen=True)
+class ContinuousSettings:
+    """How the continuous part is learnt; ``stack`` is None for the end-to-end model."""
+
+    stack: LocationStack | None
+    diffusion: DiffusionSettings
+    n_nodes: int | None
+    shared: SharedScalars | None
+
+    def nodes_for(self, n: int) -> int:
+        """Number of quantile nodes to read."""
+        return self.n_nodes or (32 if n < LARGE_SAMPLE else 16)
+
+
+@dataclass(frozen=True, eq=False)
+class CrossFittedContinuous:
+    """The continuous part, read out of fold.
+
+    Parameters
+    ----------
+    nodes : ndarray, shape (2, n, Q)
+        Quantile nodes of Y(a) given x_i, in units of the outcome.
+    batches : tuple of TrainedBatch
+        Trained groups.
+    scalars : SharedScalars
+    report : mapping
+        JSON-ready account of the fit.
+    """
+
+    nodes: Array
+    batches: tuple[TrainedBatch, ...]
+    scalars: SharedScalars
+    report: Mapping[str, Any]
+
+
+def cross_fit_continuous(
+    settings: ContinuousSettings,
+    sample: Sample,
+    bounded: bool,
+    random_state: Seed,
+    n_jobs: int = 1,
+    progress: Progress = silent,
+) -> CrossFittedContinuous:
+    """Learn and read the continuous part.
+
+    Parameters
+    ----------
+    settings : ContinuousSettings
+    sample : Sample
+    bounded : bool
+        Whether nodes must stay within the range of the training outcomes.
+    random_state, n_jobs, progress
+        As everywhere.
+    """
+    held_out, pairwise, weights = _locations(settings, sample, random_state, n_jobs, progress)
+    batches = _train(settings, sample, (held_out, pairwise), random_state, n_jobs, progress)
+    readings = [reading for batch in batches for reading in batch.readings]
+    kappa = _kappa(settings, sample, held_out, readings)
+    nodes = np.empty((2, len(sample.arm), settings.nodes_for(len(sample.arm))))
+    for reading in readings:
+        support = fold_support(sample, reading.rows) if bounded else (-np.inf, np.inf)
+        for a in (0, 1):
+            raw = law_nodes(held_out[reading.rows, a], reading.scale[a], reading.nodes[a], kappa)
+            nodes[a, reading.rows] = within_support(raw, support)
+    report = {
+        "kappa": kappa,
+        "stack_weights": None
+        if weights is None or settings.stack is None
+        else dict(zip(settings.stack.names, map(float, weights), strict=True)),
+        "networks": [dict(b.diffusion.report) for b in batches],
+    }
+    shared = SharedScalars(None if weights is None else tuple(map(float, weights)), kappa)
+    return CrossFittedContinuous(nodes, batches, shared, report)
+
+
+def fold_support(sample: Sample, rows: NDArray[np.int64]) -> tuple[float, float]:
+    """Range of the outcomes that trained the reader of ``rows`` (all of one fold)."""
+    seen = sample.outcome[sample.training_rows(int(sample.fold_ids[rows[0]]))]
+    return float(seen.min()), float(seen.max())
+
+
+def _locations(
+    settings: ContinuousSettings, sample: Sample, seed: Seed, n_jobs: int, progress: Progress
+) -> tuple[Array, dict[int, Array], Array | None]:
+    """Held-out location (n, 2), pairwise location by fold, and stack weights."""
+    if settings.stack is None:
+        return _constant_locations(sample)
+    members = cross_fit_members(
+        settings.stack,
+        sample,
+        seed_sequence(seed, "location"),
+        n_jobs,
+        report_share=lambda share: progress("outcome model: location", 0.05 + 0.55 * share),
+    )
+    given = settings.shared.weights if settings.shared else None
+    weights = held_out_weights(members, sample) if given is None else np.asarray(given)
+    assert members.pairwise is not None
+    pairwise = {k: members.pairwise[k] @ weights for k in range(sample.n_folds)}
+    return members.held_out @ weights, pairwise, weights
+
+
+def _constant_locations(sample: Sample) -> tuple[Array, dict[int, Array], None]:
+    """The training mean of each group: the end-to-end model diffuses y around a constant."""
+    n = len(sample.arm)
+    held_out, pairwise = np.empty((n, 2)), {}
+    for k in range(sample.n_folds):
+        rows = sample.training_rows(k)
+        mean = float(np.average(sample.outcome[rows], weights=sample.row_weights(rows)))
+        held_out[sample.fold_ids == k] = mean
+        pairwise[k] = np.full((n, 2), mean)
+    return held_out, pairwise, None
+
+
+def _train(
+    settings: ContinuousSettings,
+    sample: Sample,
+    locations: tuple[Array, Mapping[int, Array]],
+    seed: Seed,
+    n_jobs: int,
+    progress: Progress,
+) -> tuple[TrainedBatch, ...]:
+    """Train the groups, together when the sample is small, one network a fold when it is large."""
+    held_out, pairwise = locations
+    folds, n = range(sample.n_folds), len(sample.arm)
+    together = n <= JOINT_TRAINING_ROWS
+    batches = [tuple(folds)] if together else [(k,) for k in folds]
+    jobs = []
+    for batch in batches:
+        task = ShapeTask(
+            batch, settings.diffusion, settings.stack is not None, settings.nodes_for(n)
+        )
+        own = {k: pairwise[k] for k in batch}
+        jobs.append((task, sample, own, held_out, seed_sequence(seed, "shape", *batch)))
+    done = []
+    for batch in run_jobs(train_batch, jobs, n_jobs):
+        done.append(batch)
+        progress("outcome model: diffusion", 0.6 + 0.35 * len(done) / len(jobs))
+    return tuple(done)
+
+
+def _kappa(
+    settings: ContinuousSettings, sample: Sample, held_out: Array, readings: list[ShapeReading]
+) -> float:
+    if settings.shared is not None:
+        return settings.shared.kappa
+    if settings.stack is None:
+        return 1.0
+    correction = np.empty((len(sample.arm), 2))
+    for reading in readings:
+        correction[reading.rows] = reading.correction.T
+    rows = np.flatnonzero(sample.fit_rows)
+    residual = (sample.outcome - sample.factual(held_out))[rows]
+    return choose_kappa(residual, sample.factual(correction)[rows], sample.row_weights(rows))
+
+
+@dataclass(frozen=True, eq=False)
+class FittedContinuous:
+    """The continuous part for new rows: a location refitted on all rows, groups averaged.
+
+    Parameters
+    ----------
+    location : FittedStack or float
+        Refitted stack, or the outcome's mean for the end-to-end model.
+    scalars : SharedScalars
+    batches : tuple of TrainedBatch
+    support : tuple of float
+    """
+
+    location: FittedStack | float
+    scalars: SharedScalars
+    batches: tuple[TrainedBatch, ...]
+    support: tuple[float, float]
+
+    def locate(self, covariates: Covariates) -> Array:
+        """m_a(x), shape (n, 2)."""
+        if isinstance(self.location, float):
+            return np.full((len(covariates), 2), self.location)
+        return self.location.predict(covariates) @ np.asarray(self.scalars.weights)
+
+    def nodes(self, covariates: Covariates, arm: int, n_nodes: int) -> Array:
+        """Quantile nodes of Y(arm), averaged over the groups, shape (n, n_nodes)."""
+        location = self.locate(covariates)
+        total, count = np.zeros((len(covariates), n_nodes)), 0
+        for batch in self.batches:
+            for position, features in enumerate(batch.features):
+                condition = features.condition(covariates, location)
+                nodes = batch.diffusion.nodes(position, condition, arm, n_nodes)
+                scale = features.scale_of(condition, arm)
+                total += law_nodes(location[:, arm], scale, nodes, self.scalars.kappa)
+                count += 1
+        return within_support(total / count, self.support)
+
+
+def refit_continuous(
+    settings: ContinuousSettings,
+    sample: Sample,
+    fitted: CrossFittedContinuous,
+    bounded: bool,
+    random_state: Seed,
+) -> FittedContinuous:
+    """The law for new rows: the location is fitted once more, on every training row."""
+    rows = np.flatnonzero(sample.fit_rows)
+    outcome, weights = sample.outcome[rows], sample.row_weights(rows)
+    if settings.stack is None:
+        location: FittedStack | float = float(np.average(outcome, weights=weights))
+    else:
+        location = settings.stack.fit(
+            sample.covariates.rows(rows),
+            sample.arm[rows],
+            outcome,
+            weights,
+            integer_seed(random_state, "location"),
+        )
+    support = (float(outcome.min()), float(outcome.max())) if bounded else (-np.inf, np.inf)
+    return FittedContinuous(location, fitted.scalars, fitted.batches, support)
+
+
+def empirical_nodes(outcome: Array, weights: Array | None, n_nodes: int) -> Array:
+    """Means of the outcome over n_nodes slices of equal weight, shape (n_nodes,).
+
+    Their mean is the mean of the outcome and none of them leaves its range.
+    """
+    order = np.argsort(outcome, kind="stable")
+    y = outcome[order]
+    w = np.ones(len(y)) if weights is None else weights[order]
+    edge = np.concatenate([[0.0], np.cumsum(w)]) / w.sum()
+    area = np.concatenate([[0.0], np.cumsum(w * y)]) / w.sum()
+    cuts = np.interp(np.linspace(0.0, 1.0, n_nodes + 1), edge, area)
+    return np.clip(np.diff(cuts) * n_nodes, y[0], y[-1])

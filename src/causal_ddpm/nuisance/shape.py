@@ -1,0 +1,300 @@
+"""The law of Y(a) given x around a location: scale, then the shape by diffusion, then kappa.
+
+For group k (all training rows outside fold k) and a location m that never saw fold k:
+
+    r_i = y_i - m(x_i, a_i)                       residual
+    s_a(x)                                        scale: boosted log-variance of r, shrunk
+    v_i = r_i / s_{a_i}(x_i)                      standardised residual
+    Q_v(u | x, m_0, m_1, a)                       quantile function of v, by diffusion
+    Q_a(u | x) = m_a + s_a (Q_v(u) - (1 - kappa) mean Q_v)
+
+kappa in [0, 1] says how far the diffusion may move the mean: the clipped least-squares slope of the
+held-out residual on the correction s mean(Q_v). It is one number for all folds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causal_ddpm.core.covariates import Covariates
+from causal_ddpm.core.random import Seed, integer_seed
+from causal_ddpm.diffusion.conditional import (
+    ConditionalDiffusion,
+    DiffusionSettings,
+    TrainingGroup,
+    train_conditional,
+)
+from causal_ddpm.nuisance.encoding import Encoder, FittedEncoder
+from causal_ddpm.nuisance.location import Sample
+from causal_ddpm.nuisance.scale import (
+    FittedLogVariance,
+    Shrinkage,
+    choose_shrinkage,
+    fit_log_variance,
+)
+
+Array = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class ConstantScale:
+    """A scale that does not depend on x: the end-to-end model's."""
+
+    value: float
+
+
+@dataclass(frozen=True, eq=False)
+class BoostedScale:
+    """s_a(x) = exp(log-variance / 2), shrunk towards a constant."""
+
+    log_variance: FittedLogVariance
+    shrinkage: Shrinkage
+
+
+@dataclass(frozen=True, eq=False)
+class GroupFeatures:
+    """What the diffusion and the scale of one group are told about a row.
+
+    Parameters
+    ----------
+    encoder : FittedEncoder
+        Fitted on the group's training rows.
+    scale : ConstantScale or BoostedScale
+    use_location : bool
+        Whether (m_0, m_1) is part of the condition.
+    """
+
+    encoder: FittedEncoder
+    scale: ConstantScale | BoostedScale
+    use_location: bool
+
+    def condition(self, covariates: Covariates, location: Array) -> Array:
+        """Condition of the diffusion, shape (n, d)."""
+        x = self.encoder.transform(covariates)
+        return np.hstack([x, location]) if self.use_location else x
+
+    def scale_of(self, condition: Array, arm: int | NDArray[np.int64]) -> Array:
+        """s_arm(x), shape (n,)."""
+        if isinstance(self.scale, ConstantScale):
+            return np.full(len(condition), self.scale.value)
+        features = _with_arm(condition, arm)
+        return self.scale.shrinkage.scale(self.scale.log_variance.predict(features))
+
+
+@dataclass(frozen=True, eq=False)
+class FittedGroup:
+    """Features, training rows and standardised residuals of one group."""
+
+    features: GroupFeatures
+    training: TrainingGroup
+
+
+def _with_arm(condition: Array, arm: int | NDArray[np.int64]) -> Array:
+    column = np.broadcast_to(np.asarray(arm, dtype=float), len(condition))
+    return np.column_stack([condition, column])
+
+
+def residual_group(
+    sample: Sample, fold: int, location: Array, boosted: bool, random_state: Seed
+) -> FittedGroup:
+    """Standardised residuals of the rows outside ``fold``, and the scale that made them.
+
+    Parameters
+    ----------
+    sample : Sample
+    fold : int
+        The fold that is left out.
+    location : ndarray, shape (n, 2)
+        Pairwise locations for this fold; rows of the fold itself are not read.
+    boosted : bool
+        Whether the scale depends on x; if not, v = r / sd(r) and the condition is x alone.
+    random_state : seed
+    """
+    rows = sample.training_rows(fold)
+    arm, weights = sample.arm[rows], sample.row_weights(rows)
+    residual = sample.outcome[rows] - location[rows, arm]
+    encoder = Encoder().fit(sample.covariates.rows(rows), weights)
+    if not boosted:
+        constant = ConstantScale(_weighted_sd(residual, weights))
+        features = GroupFeatures(encoder, constant, use_location=False)
+        condition = features.condition(sample.covariates.rows(rows), location[rows])
+        scale = np.full(len(rows), constant.value)
+    else:
+        x = encoder.transform(sample.covariates.rows(rows))
+        condition = np.hstack([x, location[rows]])
+        fitted, scale = _fit_scale(
+            _with_arm(condition, arm),
+            residual,
+            weights,
+            sample.fold_ids[rows],
+            (random_state, fold),
+        )
+        features = GroupFeatures(encoder, fitted, use_location=True)
+    return FittedGroup(features, TrainingGroup(condition, arm, residual / scale, weights))
+
+
+def _fit_scale(
+    features: Array,
+    residual: Array,
+    weights: Array | None,
+    fold_ids: NDArray[np.int64],
+    seed: tuple[Seed, int],
+) -> tuple[BoostedScale, Array]:
+    """Scale of a group and its out-of-fold value on the group's own rows."""
+    root, fold = seed
+    squared = residual**2
+    held_out = np.empty(len(residual))
+    for j in np.unique(fold_ids):
+        train = fold_ids != j
+        w = None if weights is None else weights[train]
+        part = fit_log_variance(
+            features[train], squared[train], w, integer_seed(root, "scale", fold, int(j))
+        )
+        held_out[~train] = part.predict(features[~train])
+    shrinkage = choose_shrinkage(held_out, squared, weights)
+    whole = fit_log_variance(features, squared, weights, integer_seed(root, "scale", fold))
+    return BoostedScale(whole, shrinkage), shrinkage.scale(held_out)
+
+
+def _weighted_sd(x: Array, weights: Array | None) -> float:
+    mean = np.average(x, weights=weights)
+    return float(np.sqrt(np.average((x - mean) ** 2, weights=weights)))
+
+
+@dataclass(frozen=True, eq=False)
+class ShapeReading:
+    """Standardised quantile nodes of some rows under both arms.
+
+    Parameters
+    ----------
+    rows : ndarray of int, shape (m,)
+    nodes : ndarray, shape (2, m, Q)
+        Q_v, sorted.
+    scale : ndarray, shape (2, m)
+    """
+
+    rows: Rows
+    nodes: Array
+    scale: Array
+
+    @property
+    def correction(self) -> Array:
+        """s mean(Q_v), by which kappa = 1 would move the mean, shape (2, m)."""
+        return self.scale * self.nodes.mean(axis=2)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedBatch:
+    """Groups that were trained as one network, and what they say of their held-out rows."""
+
+    features: tuple[GroupFeatures, ...]
+    diffusion: ConditionalDiffusion
+    readings: tuple[ShapeReading, ...]
+
+
+@dataclass(frozen=True)
+class ShapeTask:
+    """What one batch is asked for.
+
+    Parameters
+    ----------
+    folds : tuple of int
+        The folds left out, one group each.
+    settings : DiffusionSettings
+    boosted : bool
+        See :func:`residual_group`.
+    n_nodes : int
+    """
+
+    folds: tuple[int, ...]
+    settings: DiffusionSettings
+    boosted: bool
+    n_nodes: int
+
+
+def train_batch(
+    task: ShapeTask,
+    sample: Sample,
+    pairwise: Mapping[int, Array],
+    held_out: Array,
+    random_state: Seed,
+) -> TrainedBatch:
+    """Train the groups of a task and read each on its own held-out fold.
+
+    Parameters
+    ----------
+    task : ShapeTask
+    sample : Sample
+    pairwise : mapping of int to ndarray, shape (n, 2)
+        Location for training the group of each fold.
+    held_out : ndarray, shape (n, 2)
+        Location at which the fold itself is read.
+    random_state : seed
+    """
+    groups = [
+        residual_group(sample, k, pairwise[k], task.boosted, random_state) for k in task.folds
+    ]
+    diffusion = train_conditional([g.training for g in groups], task.settings, random_state)
+    readings = []
+    for position, (fold, group) in enumerate(zip(task.folds, groups, strict=True)):
+        rows = np.flatnonzero(sample.fold_ids == fold)
+        condition = group.features.condition(sample.covariates.rows(rows), held_out[rows])
+        nodes, scale = read_group(group.features, diffusion, position, condition, task.n_nodes)
+        readings.append(ShapeReading(rows, nodes, scale))
+    return TrainedBatch(tuple(g.features for g in groups), diffusion, tuple(readings))
+
+
+def read_group(
+    features: GroupFeatures,
+    diffusion: ConditionalDiffusion,
+    position: int,
+    condition: Array,
+    n_nodes: int,
+) -> tuple[Array, Array]:
+    """Standardised nodes (2, m, Q) and scales (2, m) of one group for both arms."""
+    nodes = np.stack([diffusion.nodes(position, condition, a, n_nodes) for a in (0, 1)])
+    scale = np.stack([features.scale_of(condition, a) for a in (0, 1)])
+    return nodes, scale
+
+
+def choose_kappa(residual: Array, correction: Array, weights: Array | None) -> float:
+    """Clipped slope of the held-out residual on the diffusion's mean correction."""
+    w = np.ones(len(residual)) if weights is None else weights
+    power = float(np.sum(w * correction**2))
+    return float(np.clip(np.sum(w * residual * correction) / power, 0.0, 1.0)) if power > 0 else 0.0
+
+
+def law_nodes(location: Array, scale: Array, nodes: Array, kappa: float) -> Array:
+    """m + s (Q_v - (1 - kappa) mean Q_v), shape (m, Q)."""
+    centre = (1.0 - kappa) * nodes.mean(axis=1, keepdims=True)
+    return location[:, None] + scale[:, None] * (nodes - centre)
+
+
+def within_support(nodes: Array, support: tuple[float, float]) -> Array:
+    """Clip nodes to the support by a shift that keeps each row's mean, where the support allows.
+
+    The mean of clip(q + delta) is increasing in delta; bisection finds the delta at which it equals
+    the mean before clipping (itself moved into the support).
+    """
+    low, high = support
+    if nodes.size == 0 or (nodes.min() >= low and nodes.max() <= high):
+        return nodes
+    target = np.clip(nodes.mean(axis=1), low, high)[:, None]
+    left = np.minimum(low - nodes.max(axis=1), 0.0)[:, None]
+    right = np.maximum(high - nodes.min(axis=1), 0.0)[:, None]
+    for _ in range(50):
+        middle = (left + right) / 2
+        short = np.clip(nodes + middle, low, high).mean(axis=1, keepdims=True) < target
+        left, right = np.where(short, middle, left), np.where(short, right, middle)
+    return np.clip(nodes + (left + right) / 2, low, high)
+
+
+def report_of(batches: tuple[TrainedBatch, ...]) -> list[dict[str, Any]]:
+    """Fit reports of the networks, one per batch."""
+    return [dict(b.diffusion.report) for b in batches]
