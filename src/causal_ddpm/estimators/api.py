@@ -1,0 +1,219 @@
+"""From data to effects: nuisances once, estimands many, repeats on request.
+
+With estimates theta_r and covariances V_r of repeats r = 1..R that differ in how rows were split
+into folds (Chernozhukov et al. 2018, definition 3.3),
+
+    theta = median_r theta_r,      se^2 = median_r (se_r^2 + (theta_r - theta)^2)   entry by entry;
+
+the correlations between entries are those of the averaged influence values (or bootstrap draws).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from causal_ddpm.core.data import CausalData
+from causal_ddpm.core.errors import DataError
+from causal_ddpm.core.estimand import Estimand
+from causal_ddpm.core.estimate import Estimate, influence_covariance, refuse_synthetic
+from causal_ddpm.core.protocols import OutcomeModel, Progress, PropensityModel, silent
+from causal_ddpm.core.random import Seed, seed_sequence
+from causal_ddpm.estimators.inference import CATEGORIES, Sampling
+from causal_ddpm.estimators.registry import estimator_for
+from causal_ddpm.nuisance.crossfit import Nuisances, fit_nuisances
+
+
+def estimate_effects(  # noqa: PLR0913 - the public door, all but two have defaults
+    data: CausalData,
+    estimands: Estimand | Sequence[Estimand],
+    *,
+    outcome_model: OutcomeModel | None = None,
+    propensity_model: PropensityModel | None = None,
+    n_folds: int = 5,
+    n_repeats: int = 1,
+    random_state: Seed = 0,
+    n_jobs: int = 1,
+    level: float = 0.95,
+    progress: Progress = silent,
+) -> list[Estimate]:
+    """Estimate one or several effects, with one fit of the nuisances a repeat.
+
+    Parameters
+    ----------
+    data : CausalData
+    estimands : Estimand or sequence of Estimand
+        For example ``[ATE(), ATT(), QTE([0.25, 0.5, 0.75])]``.
+    outcome_model : OutcomeModel, optional
+        The diffusion law, ``PotentialOutcomeModel()``, by default.
+    propensity_model : PropensityModel, optional
+        ``PropensityMix()`` by default.
+    n_folds : int
+        Folds of the cross-fitting.
+    n_repeats : int
+        Splits into folds; the median over them is returned. Three are recommended below 500 rows.
+    random_state : int, SeedSequence or None
+        Root of all random streams. The first repeat equals a run with ``n_repeats=1``.
+    n_jobs : int
+        Worker processes; the result does not depend on it.
+    level : float
+        Confidence level of the intervals.
+    progress : callable
+        Told the stage and the share of the work that is done.
+
+    Returns
+    -------
+    list of Estimate
+        In the order of ``estimands``.
+
+    Raises
+    ------
+    DataError, OverlapError, SyntheticDataError
+        With one sentence.
+
+    Warns
+    -----
+    OverlapWarning, SmallSampleWarning
+        Also kept in ``Estimate.warnings``.
+    """
+    wanted = _checked(data, estimands, level)
+    if n_repeats < 1:
+        raise DataError(f"n_repeats is {n_repeats}", "at least 1")
+    root = seed_sequence(random_state)
+    runs = []
+    for r in range(n_repeats):
+        nuisances = fit_nuisances(
+            data,
+            outcome_model,
+            propensity_model,
+            n_folds=n_folds,
+            random_state=root if r == 0 else seed_sequence(root, "repeat", r),
+            n_jobs=n_jobs,
+            progress=_within(progress, r, n_repeats),
+        )
+        progress("effects", (r + 0.95) / n_repeats)
+        runs.append([estimator_for(e, root).estimate(data, nuisances, level) for e in wanted])
+    estimates = [median_of_repeats(repeats) for repeats in zip(*runs, strict=True)]
+    progress("effects", 1.0)
+    issue_warnings(estimates)
+    return estimates
+
+
+def estimate_with(
+    data: CausalData,
+    estimands: Estimand | Sequence[Estimand],
+    nuisances: Nuisances,
+    level: float = 0.95,
+    random_state: Seed = 0,
+) -> list[Estimate]:
+    """Estimate effects from nuisances that are already there.
+
+    Parameters
+    ----------
+    data : CausalData
+        The data that the nuisances belong to.
+    estimands : Estimand or sequence of Estimand
+    nuisances : Nuisances
+    level : float
+        Confidence level.
+    random_state : int, SeedSequence or None
+        Seed of the bootstrap.
+
+    Raises
+    ------
+    DataError
+        If the nuisances belong to other data; see also :func:`estimate_effects`.
+    """
+    wanted = _checked(data, estimands, level)
+    if nuisances.fingerprint != data.fingerprint:
+        raise DataError(
+            "the nuisances belong to other data (their fingerprints differ)",
+            "the rows, in the order, for which they were fitted",
+            "Run fit_nuisances on these data.",
+        )
+    estimates = [estimator_for(e, random_state).estimate(data, nuisances, level) for e in wanted]
+    issue_warnings(estimates)
+    return estimates
+
+
+def median_of_repeats(repeats: Sequence[Estimate]) -> Estimate:
+    """Combine estimates of one estimand that differ in their folds; see the module page."""
+    if len(repeats) == 1:
+        return repeats[0]
+    first = repeats[0]
+    values = np.array([r.values for r in repeats])
+    variances = np.array([np.diag(r.cov) for r in repeats])
+    theta = np.median(values, axis=0)
+    variance = np.median(variances + (values - theta) ** 2, axis=0)
+    influence = np.mean([r.influence for r in repeats], axis=0)
+    base = influence_covariance(influence, first.clusters, first.n_independent)
+    bootstrap = None
+    if first.bootstrap is not None:
+        deviations = [r.bootstrap - r.values for r in repeats if r.bootstrap is not None]
+        bootstrap = np.mean(deviations, axis=0)
+        base = np.atleast_2d(np.cov(bootstrap, rowvar=False))
+        bootstrap = theta + bootstrap * _stretch(variance, np.diag(base))
+    stretch = _stretch(variance, np.diag(base))
+    found = dict(pair for r in repeats for pair in _warnings_of(r))
+    return replace(
+        first,
+        values=theta,
+        cov=base * np.outer(stretch, stretch),
+        influence=influence * stretch,
+        bootstrap=bootstrap,
+        warnings=tuple(found),
+        details={
+            **first.details,
+            "n_repeats": len(repeats),
+            "values_of_repeats": values.tolist(),
+            "warning_categories": list(found.values()),
+        },
+    )
+
+
+def issue_warnings(estimates: Sequence[Estimate]) -> None:
+    """Issue what the estimates warn about as Python warnings, each sentence once."""
+    found = dict(pair for estimate in estimates for pair in _warnings_of(estimate))
+    for text, category in found.items():
+        warnings.warn(text, CATEGORIES[category], stacklevel=3)
+
+
+def _warnings_of(estimate: Estimate) -> list[tuple[str, str]]:
+    return list(zip(estimate.warnings, estimate.details["warning_categories"], strict=True))
+
+
+def _stretch(wanted: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Factors that bring standard deviations to their wanted size; one where there is none."""
+    return np.sqrt(np.divide(wanted, present, out=np.ones_like(wanted), where=present > 0))
+
+
+def _within(progress: Progress, r: int, n_repeats: int) -> Progress:
+    def shown(stage: str, share: float) -> None:
+        progress(stage, (r + 0.95 * share) / n_repeats)
+
+    return shown
+
+
+def _checked(
+    data: CausalData, estimands: Estimand | Sequence[Estimand], level: float
+) -> list[Estimand]:
+    """Refuse what can be refused before any model is fitted."""
+    if not isinstance(data, CausalData):
+        raise DataError(
+            f"the data are a {type(data).__name__}",
+            "CausalData",
+            "Wrap the frame: CausalData(df, treatment=..., outcome=..., confounders=[...]).",
+        )
+    refuse_synthetic(data.n_synthetic)
+    if not 0.0 < level < 1.0:
+        raise DataError(f"the confidence level is {level}", "a number between 0 and 1, e.g. 0.95")
+    wanted = [estimands] if isinstance(estimands, Estimand) else list(estimands)
+    if not wanted:
+        raise DataError("no estimand was given", "at least one, such as ATE()")
+    for estimand in wanted:
+        estimator_for(estimand)
+    Sampling.of(data)
+    return wanted

@@ -1,0 +1,219 @@
+"""From scores to a record: sampling design, standard errors, sample-size notes.
+
+Thresholds and their evidence. At n = 150 (75 rows an arm) 95 % intervals of the AIPW estimate
+covered .82 to .88, at n = 500 about .94: below 200 rows, or 100 in the smaller arm, the estimate
+carries a warning. Cluster-robust intervals with few clusters are too narrow: t(G - 1) intervals
+always, a warning below 30 clusters, a refusal below 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causal_ddpm.core.data import CausalData
+from causal_ddpm.core.errors import (
+    CausalDDPMWarning,
+    DataError,
+    OverlapWarning,
+    SmallSampleWarning,
+)
+from causal_ddpm.core.estimand import Estimand
+from causal_ddpm.core.estimate import Estimate, influence_covariance
+from causal_ddpm.estimators.scores import Array, row_influence
+from causal_ddpm.nuisance.crossfit import Nuisances
+
+FEW_ROWS = 200
+FEW_ROWS_IN_ARM = 100
+FEW_CLUSTERS = 30
+MIN_CLUSTERS = 5
+
+
+@dataclass(frozen=True)
+class Note:
+    """One thing to worry about: a sentence and the kind of warning it is issued as."""
+
+    category: type[CausalDDPMWarning]
+    text: str
+
+
+CATEGORIES: dict[str, type[CausalDDPMWarning]] = {
+    kind.__name__: kind for kind in (OverlapWarning, SmallSampleWarning)
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Sampling:
+    """How the rows were sampled, as far as standard errors care.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (n,)
+    clusters : ndarray of int, shape (n,), or None
+    frequency : bool
+        Whether a weight counts identical rows.
+    """
+
+    weights: Array
+    clusters: NDArray[np.int64] | None
+    frequency: bool
+
+    @classmethod
+    def of(cls, data: CausalData) -> Sampling:
+        """Read the design of ``data``.
+
+        Raises
+        ------
+        DataError
+            With fewer than five clusters.
+        """
+        sampling = cls(data.weights, data.clusters, data.weights_type == "frequency")
+        if data.clusters is not None and sampling.n_independent < MIN_CLUSTERS:
+            raise DataError(
+                f"there are only {sampling.n_independent:.0f} clusters",
+                f"at least {MIN_CLUSTERS}",
+                "Standard errors need many independent clusters: use a finer grouping.",
+                column=data.clusters_name,
+            )
+        return sampling
+
+    @property
+    def independent_copies(self) -> bool:
+        """True when a row of weight w is w independent rows."""
+        return self.frequency and self.clusters is None
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of positive weight; with frequency weights the rows they stand for."""
+        return int(self.weights.sum() if self.frequency else (self.weights > 0).sum())
+
+    @property
+    def n_independent(self) -> float:
+        """Independent units: clusters, or rows, of positive weight."""
+        if self.clusters is None:
+            return float(self.n_rows)
+        return float(len(np.unique(self.clusters[self.weights > 0])))
+
+    @property
+    def df(self) -> float | None:
+        """Degrees of freedom of t intervals: clusters minus one, None without clusters."""
+        return None if self.clusters is None else self.n_independent - 1.0
+
+    def influence(self, phi: Array) -> Array:
+        """Row influences from phi, shape (n, p)."""
+        return row_influence(phi, self.weights, self.independent_copies)
+
+    def covariance(self, influence: Array) -> Array:
+        """Covariance of the estimates, shape (p, p)."""
+        return influence_covariance(influence, self.clusters, self.n_independent)
+
+
+def sample_notes(data: CausalData, sampling: Sampling) -> list[Note]:
+    """Warnings about few rows, few rows in an arm and few clusters."""
+    notes = []
+    counts = sampling.weights if sampling.frequency else (sampling.weights > 0).astype(float)
+    treated = int(counts @ data.treatment)
+    smaller = min(treated, sampling.n_rows - treated)
+    if sampling.n_rows < FEW_ROWS or smaller < FEW_ROWS_IN_ARM:
+        notes.append(
+            f"Small sample: {sampling.n_rows:,} rows, {smaller:,} in the smaller arm; in "
+            "simulations with 150 rows the 95 % intervals covered only .82 to .88. "
+            "Use n_repeats=3 or more."
+        )
+    if sampling.clusters is not None and sampling.n_independent < FEW_CLUSTERS:
+        notes.append(
+            f"Few clusters: {sampling.n_independent:.0f}; with fewer than {FEW_CLUSTERS} "
+            "cluster-robust intervals tend to be too narrow."
+        )
+    return [Note(SmallSampleWarning, text) for text in notes]
+
+
+def assumptions_of(data: CausalData, estimand: Estimand) -> tuple[str, ...]:
+    """What carries the result, in plain sentences."""
+    names = ", ".join(data.confounder_names)
+    overlap = {
+        "ATT": "Overlap: every treated unit could have gone untreated.",
+        "ATU": "Overlap: every untreated unit could have been treated.",
+    }
+    who = "rows" if data.clusters is None else f"clusters of {data.clusters_name}"
+    return (
+        f"Unconfoundedness: among units with equal {names}, who is treated does not depend on the "
+        "potential outcomes.",
+        overlap.get(estimand.name, "Overlap: every unit could have been treated or untreated."),
+        "Stable units: a unit's outcome does not depend on the treatment of others, and there is "
+        "one version of the treatment.",
+        "The confounders were determined before the treatment.",
+        f"The {who} are independent draws from the population.",
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What an estimator computed, before the sampling design turns it into a record.
+
+    Parameters
+    ----------
+    labels : tuple of str
+        One an entry.
+    values : ndarray, shape (p,)
+        Point estimates.
+    phi : ndarray, shape (n, p)
+        Centred influence values, unweighted.
+    notes : list of Note
+        Warnings about this estimand; those about the sample are added later.
+    details : mapping
+        Further numbers, JSON-ready.
+    bootstrap : ndarray, shape (B, p), or None
+    cov : ndarray, shape (p, p), or None
+        Covariance, from the influence values when None.
+    """
+
+    labels: tuple[str, ...]
+    values: Array
+    phi: Array
+    notes: list[Note]
+    details: Mapping[str, Any]
+    bootstrap: Array | None = None
+    cov: Array | None = None
+
+
+def build_estimate(
+    result: Result,
+    data: CausalData,
+    nuisances: Nuisances,
+    estimand: Estimand,
+    sampling: Sampling,
+    level: float,
+) -> Estimate:
+    """Assemble the record of one estimand."""
+    influence = sampling.influence(result.phi)
+    notes = [*result.notes, *sample_notes(data, sampling)]
+    return Estimate(
+        values=result.values,
+        cov=sampling.covariance(influence) if result.cov is None else result.cov,
+        labels=result.labels,
+        influence=influence,
+        row_ids=data.row_ids,
+        fingerprint=data.fingerprint,
+        estimand=estimand.name,
+        population=estimand.population,
+        method=nuisances.method,
+        n=sampling.n_rows,
+        level=level,
+        df=sampling.df,
+        clusters=sampling.clusters,
+        n_independent=sampling.n_independent,
+        bootstrap=result.bootstrap,
+        assumptions=assumptions_of(data, estimand),
+        warnings=tuple(note.text for note in notes),
+        details={
+            **result.details,
+            "n_folds": nuisances.n_folds,
+            "n_repeats": 1,
+            "warning_categories": [note.category.__name__ for note in notes],
+        },
+    )

@@ -1,0 +1,171 @@
+"""Overlap: how well the rows of one arm can stand in for the other's.
+
+An estimand asks for one or two *comparisons*: the ATT lets the untreated rows stand in for the
+treated ones, the ATU the reverse, the ATE and the distributions both. For the arm a that stands
+in, with its weights omega (:mod:`causal_ddpm.estimators.scores`) and row weights w:
+
+- effective_n = (sum w omega)^2 / sum (w omega)^2 over rows of arm a;
+- largest_share = the largest single w omega over their sum;
+- mass = sum_{D=a} w (1 - e_a) / max(e_a, c) / sum_{D != a} w. With true propensities its mean is
+  one; it falls towards zero when the other arm lives where no row of arm a is found;
+- n_clipped: rows of arm a whose own weight was bounded;
+- n_outside: rows of any arm whose e_a is below the bound, comparable or not.
+
+Refusal (:class:`~causal_ddpm.core.errors.OverlapError`): effective_n < 10, or mass < .1, or
+out-of-fold propensities that separate the arms (area under the ROC curve at least .999).
+Warning: effective_n < 50 or below a tenth of the arm's rows, a single row with more than 5 % of
+the weight, mass outside [.7, 1.4], or a bound that acted on at least 1 % of the arm's rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from scipy.stats import rankdata
+
+from causal_ddpm.core.errors import OverlapError, OverlapWarning
+from causal_ddpm.estimators.inference import Note
+from causal_ddpm.estimators.scores import Arms, Array, effective_sample_size
+
+MIN_EFFECTIVE_N = 10.0
+MIN_MASS = 0.1
+SEPARATING_AUC = 0.999
+FEW_EFFECTIVE = 50.0
+FEW_EFFECTIVE_SHARE = 0.1
+LARGE_SHARE = 0.05
+FAIR_MASS = (0.7, 1.4)
+CLIPPED_SHARE = 0.01
+
+ARM_WORDS = ("untreated", "treated")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How well the rows of one arm stand in for the other's; see the module page."""
+
+    arm: int
+    n_rows: int
+    effective_n: float
+    largest_share: float
+    mass: float
+    n_clipped: int
+    n_outside: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready fields."""
+        return asdict(self)
+
+
+def compare(arm: int, d: Arms, e: Array, w: Array, omega: Array, c: float) -> Comparison:
+    """Measure one comparison.
+
+    Parameters
+    ----------
+    arm : int
+        The arm that stands in.
+    d : ndarray of int, shape (n,)
+        Treatments.
+    e : ndarray, shape (n, 2)
+        Propensities.
+    w, omega : ndarray, shape (n,)
+        Row weights and the weights of the estimand.
+    c : float
+        The bound on propensities.
+    """
+    stands_in = (d == arm) & (w > 0)
+    weights = (w * omega)[stands_in]
+    e_a = e[:, arm]
+    odds = (1 - e_a) / np.maximum(e_a, c)
+    total = weights.sum()
+    return Comparison(
+        arm=arm,
+        n_rows=int(stands_in.sum()),
+        effective_n=effective_sample_size(weights),
+        largest_share=float(weights.max() / total) if total > 0 else 1.0,
+        mass=float(w[stands_in] @ odds[stands_in] / w[d != arm].sum()),
+        n_clipped=int((e_a[stands_in] < c).sum()),
+        n_outside=int((e_a[w > 0] < c).sum()),
+    )
+
+
+def separation(d: Arms, e: Array) -> float:
+    """Area under the ROC curve of the propensity e (n, 2): the share of correctly ordered pairs."""
+    ranks = rankdata(e[:, 1])
+    n1 = int(d.sum())
+    n0 = len(d) - n1
+    return float((ranks[d == 1].sum() - n1 * (n1 + 1) / 2) / (n1 * n0))
+
+
+def refuse_no_overlap(estimand: str, auc: float, comparisons: Sequence[Comparison]) -> None:
+    """Refuse an estimand that no row can speak to.
+
+    Raises
+    ------
+    OverlapError
+        By the rules of the module page.
+    """
+    for k in comparisons:
+        found = None
+        if auc >= SEPARATING_AUC:
+            found = "the confounders predict the treatment perfectly"
+        elif k.effective_n < MIN_EFFECTIVE_N or k.mass < MIN_MASS:
+            found = (
+                f"the {k.n_rows:,} {ARM_WORDS[k.arm]} rows count as {k.effective_n:.1f} comparable "
+                f"ones and stand for {min(k.mass, 1):.0%} of the {ARM_WORDS[1 - k.arm]} rows"
+            )
+        if found:
+            raise OverlapError(
+                f"No overlap for the {estimand}: {found}; expected {ARM_WORDS[k.arm]} rows that "
+                f"resemble the {ARM_WORDS[1 - k.arm]} ones. Restrict the data to comparable rows, "
+                "drop confounders that decide the treatment, or ask for another estimand "
+                "(ATT or ATU needs overlap on one side only)."
+            )
+
+
+def check_overlap(
+    estimand: str, stand_ins: Sequence[int], *, d: Arms, e: Array, w: Array, omega: Array, c: float
+) -> tuple[list[Comparison], list[Note]]:
+    """Compare the arms, refuse where there is no overlap, and say where it is weak.
+
+    Parameters
+    ----------
+    estimand : str
+        Name, for messages.
+    stand_ins : sequence of int
+        Arms that stand in for the other one.
+    d, e, w, omega, c
+        As in :func:`compare`.
+    """
+    comparisons = [compare(arm, d, e, w, omega, c) for arm in stand_ins]
+    refuse_no_overlap(estimand, separation(d, e), comparisons)
+    return comparisons, overlap_notes(estimand, comparisons)
+
+
+def overlap_notes(estimand: str, comparisons: Sequence[Comparison]) -> list[Note]:
+    """Warnings about weak overlap, one a comparison at most."""
+    notes = []
+    for k in comparisons:
+        reasons = _weaknesses(k)
+        if reasons:
+            text = f"Weak overlap for the {estimand}: {'; '.join(reasons)}."
+            notes.append(Note(OverlapWarning, text))
+    return notes
+
+
+def _weaknesses(k: Comparison) -> list[str]:
+    arm, other = ARM_WORDS[k.arm], ARM_WORDS[1 - k.arm]
+    reasons = []
+    if k.effective_n < max(FEW_EFFECTIVE, FEW_EFFECTIVE_SHARE * k.n_rows):
+        reasons.append(
+            f"the {k.n_rows:,} {arm} rows count as about {k.effective_n:.0f} equally weighted ones"
+        )
+    if k.largest_share > LARGE_SHARE:
+        reasons.append(f"one {arm} row carries {k.largest_share:.0%} of the weight")
+    if not FAIR_MASS[0] <= k.mass <= FAIR_MASS[1]:
+        reasons.append(f"{arm} rows stand for {k.mass:.0%} of the {other} rows instead of 100 %")
+    if k.n_clipped >= CLIPPED_SHARE * k.n_rows and k.n_clipped > 0:
+        reasons.append(f"the weights of {k.n_clipped:,} {arm} rows were bounded")
+    return reasons
