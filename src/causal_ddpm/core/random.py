@@ -9,6 +9,7 @@ gives the same stream whichever worker asks for it, in whichever order: results 
 from __future__ import annotations
 
 import zlib
+from typing import TypeGuard
 
 import numpy as np
 
@@ -17,19 +18,22 @@ from causal_ddpm.core.errors import DataError
 Seed = int | np.integer | np.random.SeedSequence | None
 
 
-def _root(random_state: Seed) -> np.random.SeedSequence:
+def _root(random_state: object) -> np.random.SeedSequence:
     if isinstance(random_state, np.random.SeedSequence):
         return random_state
     if random_state is None:
         return np.random.SeedSequence()
-    whole = isinstance(random_state, int | np.integer) and random_state is not True
-    if not whole or random_state is False or random_state < 0:
-        raise DataError(
-            f"random_state is {random_state!r}",
-            "a non-negative integer, a numpy SeedSequence or None",
-            "Pass for example random_state=0.",
-        )
-    return np.random.SeedSequence(int(random_state))
+    if _is_whole(random_state) and random_state >= 0:
+        return np.random.SeedSequence(int(random_state))
+    raise DataError(
+        f"random_state is {random_state!r}",
+        "a non-negative integer, a numpy SeedSequence or None",
+        "Pass for example random_state=0.",
+    )
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def seed_sequence(random_state: Seed, *path: int | str) -> np.random.SeedSequence:

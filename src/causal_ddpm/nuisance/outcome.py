@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -43,6 +44,7 @@ from causal_ddpm.nuisance.continuous import (
 )
 from causal_ddpm.nuisance.folds import draw_folds
 from causal_ddpm.nuisance.location import Sample
+from causal_ddpm.nuisance.persistence import load_model, save_model
 from causal_ddpm.nuisance.stack import FittedStack, LocationStack
 
 Array = NDArray[np.float64]
@@ -403,6 +405,22 @@ class PotentialOutcomeLaw:
             np.asarray(treatment).astype(np.int64),
             np.asarray(outcome, dtype=float),
         )
+
+    def save(self, path: str | Path) -> Path:
+        """Write the law to a file (JSON and safetensors in a zip, no pickle)."""
+        return save_model(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> PotentialOutcomeLaw:
+        """Read a law back.
+
+        Raises
+        ------
+        ModelFileError
+            If the file is missing, damaged, or holds something else.
+        """
+        law: PotentialOutcomeLaw = load_model(path, expected=cls)
+        return law
 
     def __repr__(self) -> str:
         atom = "" if self.atom is None else f", atom at {self.atom.value:g}"
