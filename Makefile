@@ -71,7 +71,7 @@ $(STAMPS)/torch-$(TORCH_BACKEND): $(STAMPS)/venv constraints.txt
 	@touch $@
 
 $(STAMPS)/data $(STAMPS)/test $(STAMPS)/dev: $(STAMPS)/torch-$(TORCH_BACKEND) pyproject.toml
-	@echo "Installing causal-ddpm[$(@F)]; the first time this takes a few minutes ..."
+	@echo "Installing causal-ddpm[$(@F)] (a minute or two the first time) ..."
 	@$(PY) scripts/install.py package $(@F)
 	@$(PY) scripts/preflight.py after
 	@touch $@
