@@ -112,7 +112,10 @@ class FittedLearner(Protocol):
 class Design(Protocol):
     """A data-generating process whose truth is known."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What the catalogue calls it."""
+        ...
 
     def draw(self, n: int, seed: Seed) -> Any:
         """A ``Draw(data, truth)`` with n rows."""

@@ -1,0 +1,35 @@
+"""All designs, by name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from causal_ddpm.core.errors import DataError
+from causal_ddpm.core.protocols import Design
+from causal_ddpm.dgp.ai_adoption import AIAdoption
+from causal_ddpm.dgp.confounded import BIMODAL, GAUSS, LINEAR, NO_EFFECT
+
+_DESIGNS: tuple[Design, ...] = (AIAdoption(), GAUSS, BIMODAL, NO_EFFECT, LINEAR)
+
+
+def catalog() -> Mapping[str, Design]:
+    """Every design by its name; ``catalog()["gauss"].draw(500, seed=0)`` draws from one."""
+    return MappingProxyType({design.name: design for design in _DESIGNS})
+
+
+def design_by_name(name: str) -> Design:
+    """The design called ``name``.
+
+    Raises
+    ------
+    DataError
+        If there is none of that name.
+    """
+    designs = catalog()
+    if name not in designs:
+        close = difflib.get_close_matches(name, designs, n=1)
+        hint = f"Did you mean '{close[0]}'?" if close else ""
+        raise DataError(f"there is no design '{name}'", " or ".join(designs), hint)
+    return designs[name]
