@@ -1,0 +1,129 @@
+"""Every design: its truth is that of its own potential outcomes, and a seed is a draw."""
+
+import numpy as np
+import pytest
+
+from causal_ddpm.core.errors import DataError
+from causal_ddpm.dgp.catalog import catalog, design_by_name
+from causal_ddpm.dgp.confounded import BIMODAL, GAUSS, LINEAR, NO_EFFECT
+
+N = 40_000
+LARGE = {name: design.draw(N, seed=3) for name, design in catalog().items()}
+MIXTURES = (GAUSS, BIMODAL, NO_EFFECT, LINEAR)
+
+names = pytest.mark.parametrize("name", list(catalog()))
+mixtures = pytest.mark.parametrize("design", MIXTURES, ids=lambda design: design.name)
+
+
+def _mean_and_error(values):
+    return values.mean(), values.std() / np.sqrt(len(values))
+
+
+@names
+def test_population_truth_is_the_mean_of_the_potential_outcomes(name):
+    draw = LARGE[name]
+    effect = draw.potential_outcomes[:, 1] - draw.potential_outcomes[:, 0]
+    groups = {"ATE": slice(None), "ATT": draw.data.treatment == 1, "ATU": draw.data.treatment == 0}
+    for label, rows in groups.items():
+        mean, error = _mean_and_error(effect[rows])
+        assert draw.truth.population[label] == pytest.approx(mean, abs=4 * error)
+        assert draw.truth.sample[label] == pytest.approx(mean, rel=1e-12)
+
+
+@names
+def test_means_and_propensities_are_those_of_the_draw(name):
+    draw = LARGE[name]
+    for arm in (0, 1):
+        residual, error = _mean_and_error(draw.potential_outcomes[:, arm] - draw.mean[:, arm])
+        assert abs(residual) < 4 * error
+        # residuals are unrelated to the mean itself
+        product = (draw.potential_outcomes[:, arm] - draw.mean[:, arm]) * draw.mean[:, arm]
+        assert abs(product.mean()) < 4 * product.std() / np.sqrt(N)
+    e = draw.propensity[:, 1]
+    np.testing.assert_allclose(draw.propensity.sum(axis=1), 1.0)
+    surprise = (draw.data.treatment - e) / np.sqrt(e * (1 - e))
+    assert abs(surprise.mean()) < 4 / np.sqrt(N)
+    assert surprise.var() == pytest.approx(1.0, abs=0.05)
+
+
+@names
+def test_observed_outcome_is_the_potential_outcome_of_the_arm(name):
+    draw = LARGE[name]
+    rows = np.arange(N)
+    expected = draw.potential_outcomes[rows, draw.data.treatment]
+    np.testing.assert_array_equal(draw.data.outcome, expected)
+
+
+@names
+def test_efficiency_bound_is_the_spread_of_the_oracle_score(name):
+    draw = LARGE[name]
+    (mu0, mu1), (e0, e1) = draw.mean.T, draw.propensity.T
+    y, d = draw.data.outcome, draw.data.treatment
+    theta, p = draw.truth.population, d.mean()
+    scores = {
+        "ATE": mu1 - mu0 + d / e1 * (y - mu1) - (1 - d) / e0 * (y - mu0) - theta["ATE"],
+        "ATT": ((d - (1 - d) * e1 / e0) * (y - mu0) - d * theta["ATT"]) / p,
+        "ATU": ((d * e0 / e1 - (1 - d)) * (y - mu1) - (1 - d) * theta["ATU"]) / (1 - p),
+    }
+    for label, psi in scores.items():
+        variance, error = _mean_and_error(psi**2)
+        assert draw.truth.efficiency_sd[label] ** 2 == pytest.approx(variance, abs=4 * error)
+
+
+@names
+def test_same_seed_same_draw_and_another_seed_another(name):
+    design = catalog()[name]
+    first, again, other = design.draw(50, 7), design.draw(50, 7), design.draw(50, 8)
+    assert first.frame.equals(again.frame)
+    assert first.data.fingerprint == again.data.fingerprint
+    assert first.truth == again.truth
+    assert first.truth.seed == 7
+    assert not np.array_equal(first.data.outcome, other.data.outcome)
+
+
+@mixtures
+def test_marginal_quantile_effects_agree_with_brute_force(design):
+    y0, y1 = LARGE[design.name].potential_outcomes.T
+    for label, value in design.truth().population.items():
+        if label.startswith("QTE"):
+            u = float(label[4:-1])
+            brute = np.quantile(y1, u) - np.quantile(y0, u)
+            assert brute == pytest.approx(value, abs=0.06)
+
+
+@mixtures
+def test_conditional_law_is_consistent_with_itself_and_with_draws(design):
+    draw = LARGE[design.name]
+    x = draw.data.covariates.values
+    u = np.array([0.05, 0.3, 0.5, 0.9])
+    for arm in (0, 1):
+        q = design.quantile(x[:200], arm, u)
+        np.testing.assert_allclose(design.cdf(x[:200], arm, q), np.tile(u, (200, 1)), atol=1e-9)
+        y = draw.potential_outcomes[:, [arm]]
+        pit = design.cdf(x, arm, y)[:, 0]
+        assert np.abs(np.sort(pit) - (np.arange(N) + 0.5) / N).max() < 1.63 / np.sqrt(N)  # 1 % KS
+        levels = (np.arange(400) + 0.5) / 400
+        mean = design.quantile(x[:50], arm, levels).mean(axis=1)
+        np.testing.assert_allclose(mean, design.mean(x[:50], arm), atol=0.01)
+
+
+def test_known_constants():
+    # E[1 + .5 x1 + .8 1{x2 > 0} + .3 sin(2 x0)] = 1.4 by symmetry
+    assert GAUSS.truth().value("ATE") == pytest.approx(1.4, abs=1e-10)
+    assert LINEAR.truth().value("ATT") == pytest.approx(1.0, abs=1e-10)
+    assert LINEAR.truth().value("QTE(0.25)") == pytest.approx(1.0, abs=1e-6)
+    assert NO_EFFECT.truth().value("QTE(0.9)") == pytest.approx(0.0, abs=1e-6)
+    # bounds measured independently on 400 000 rows
+    assert GAUSS.truth().efficiency_sd["ATE"] == pytest.approx(2.070, abs=0.01)
+    assert BIMODAL.truth().efficiency_sd["ATE"] == pytest.approx(2.761, abs=0.015)
+    assert BIMODAL.truth().value("ATE") == pytest.approx(1.707, abs=0.01)
+
+
+def test_unknown_names_and_sizes_are_refused():
+    with pytest.raises(DataError, match="no design 'gaus'.*Did you mean 'gauss'"):
+        design_by_name("gaus")
+    assert design_by_name("bimodal") is BIMODAL
+    with pytest.raises(DataError, match="a draw of 0 rows"):
+        GAUSS.draw(0)
+    with pytest.raises(DataError, match="knows no 'LATE'"):
+        GAUSS.truth().value("LATE")
