@@ -183,7 +183,7 @@ def read_covariates(frame: Any, columns: Sequence[Column]) -> Covariates:
     Parameters
     ----------
     frame : frame, Covariates or array_like
-        A native or narwhals frame that has the columns; covariates pass through; an (n, p) array
+        A native or narwhals frame that has the columns; covariates (recoded); an (n, p) array
         is accepted when every column is numeric or boolean.
     columns : sequence of Column
         The schema, from the training data.
@@ -194,7 +194,7 @@ def read_covariates(frame: Any, columns: Sequence[Column]) -> Covariates:
         If a column is missing or of another kind.
     """
     if isinstance(frame, Covariates):
-        return frame
+        return frame.under(columns)
     names = [c.name for c in columns]
     if isinstance(frame, np.ndarray | list):
         return _covariates_from_array(frame, columns)

@@ -11,7 +11,7 @@ the correlations between entries are those of the averaged influence values (or 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -80,12 +80,45 @@ def estimate_effects(  # noqa: PLR0913 - the public door, all but two have defau
         Also kept in ``Estimate.warnings``.
     """
     wanted = _checked(data, estimands, level)
+    root = seed_sequence(random_state)
+    runs = []
+    for r, nuisances in enumerate(
+        nuisances_of_repeats(
+            data, outcome_model, propensity_model, n_folds=n_folds, n_repeats=n_repeats,
+            random_state=root, n_jobs=n_jobs, progress=progress,
+        )
+    ):  # fmt: skip
+        progress("effects", (r + 0.95) / n_repeats)
+        runs.append([estimator_for(e, root).estimate(data, nuisances, level) for e in wanted])
+    estimates = [median_of_repeats(repeats) for repeats in zip(*runs, strict=True)]
+    progress("effects", 1.0)
+    issue_warnings(estimates)
+    return estimates
+
+
+def nuisances_of_repeats(
+    data: CausalData,
+    outcome_model: OutcomeModel | None = None,
+    propensity_model: PropensityModel | None = None,
+    *,
+    n_folds: int = 5,
+    n_repeats: int = 1,
+    random_state: Seed = 0,
+    n_jobs: int = 1,
+    progress: Progress = silent,
+) -> Iterator[Nuisances]:
+    """Nuisances of one split into folds after the other; see :func:`estimate_effects`.
+
+    Raises
+    ------
+    DataError
+        If ``n_repeats`` is below one, or an arm is too small for the folds.
+    """
     if n_repeats < 1:
         raise DataError(f"n_repeats is {n_repeats}", "at least 1")
     root = seed_sequence(random_state)
-    runs = []
     for r in range(n_repeats):
-        nuisances = fit_nuisances(
+        yield fit_nuisances(
             data,
             outcome_model,
             propensity_model,
@@ -94,12 +127,6 @@ def estimate_effects(  # noqa: PLR0913 - the public door, all but two have defau
             n_jobs=n_jobs,
             progress=_within(progress, r, n_repeats),
         )
-        progress("effects", (r + 0.95) / n_repeats)
-        runs.append([estimator_for(e, root).estimate(data, nuisances, level) for e in wanted])
-    estimates = [median_of_repeats(repeats) for repeats in zip(*runs, strict=True)]
-    progress("effects", 1.0)
-    issue_warnings(estimates)
-    return estimates
 
 
 def estimate_with(
