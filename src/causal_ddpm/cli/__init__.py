@@ -1,1 +1,1 @@
-"""Command line: parses, calls, prints."""
+"""The command line: parses, calls, prints."""

@@ -1,0 +1,213 @@
+"""``causal-ddpm estimate``: from a data file to effects, JSON and a report."""
+
+import csv
+import warnings
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from causal_ddpm.cli.options import Debug, Jobs, Quiet, RandomState
+from causal_ddpm.cli.progress import progress_bar
+from causal_ddpm.cli.read import read_table
+from causal_ddpm.core.errors import CausalDDPMWarning, DataError
+from causal_ddpm.core.estimand import ATE, ATT, ATU, QTE, Estimand
+from causal_ddpm.core.files import check_writable
+
+if TYPE_CHECKING:
+    from causal_ddpm.core.data import CausalData
+    from causal_ddpm.core.truth import Truth
+    from causal_ddpm.evaluation.analysis import Analysis
+
+
+class EstimandName(StrEnum):
+    """What can be asked for."""
+
+    ate = "ate"
+    att = "att"
+    atu = "atu"
+    qte = "qte"
+
+
+class Location(StrEnum):
+    """What the diffusion learns: the residual of a stack of regressions, or the outcome itself."""
+
+    stack = "stack"
+    none = "none"
+
+
+class Accuracy(StrEnum):
+    """How much work the stack of regressions does."""
+
+    standard = "standard"
+    high = "high"
+
+
+_ESTIMANDS: dict[str, type[Estimand]] = {"ate": ATE, "att": ATT, "atu": ATU, "qte": QTE}
+
+
+def estimate(  # noqa: PLR0913 - a command's options are its arguments
+    file: Annotated[
+        Path, typer.Argument(help="Data: .csv, .csv.gz, .parquet or .feather.", show_default=False)
+    ],
+    treatment: Annotated[
+        str, typer.Option(help="Column with 1 (treated) and 0 (untreated).", show_default=False)
+    ],
+    outcome: Annotated[str, typer.Option(help="Numeric column.", show_default=False)],
+    confounders: Annotated[
+        str,
+        typer.Option(
+            help="Columns fixed before treatment, separated by commas; numbers, true/false or categories.",
+            show_default=False,
+        ),
+    ],
+    estimand: Annotated[
+        list[EstimandName] | None,
+        typer.Option(
+            help="What to estimate; repeat the option for several.",
+            show_default="ate and att",
+        ),
+    ] = None,
+    weights: Annotated[str | None, typer.Option(help="Column of sampling weights.")] = None,
+    clusters: Annotated[
+        str | None, typer.Option(help="Column whose equal values mark dependent rows.")
+    ] = None,
+    unit_id: Annotated[str | None, typer.Option(help="Column that names the rows.")] = None,
+    unit: Annotated[
+        str | None, typer.Option(help="Unit of the outcome, for labels: 'dollars'.")
+    ] = None,
+    folds: Annotated[int, typer.Option(help="Folds of the cross-fitting.", min=2)] = 5,
+    repeats: Annotated[
+        int, typer.Option(help="Repeats with fresh folds; 3 below 500 rows.", min=1)
+    ] = 1,
+    level: Annotated[float, typer.Option(help="Confidence level.")] = 0.95,
+    location: Annotated[
+        Location,
+        typer.Option(
+            help="What the diffusion learns: residuals of a stack of regressions, or the outcome itself (none).",
+        ),
+    ] = Location.stack,
+    accuracy: Annotated[
+        Accuracy, typer.Option(help="Effort of the stack of regressions.")
+    ] = Accuracy.standard,
+    json: Annotated[
+        Path | None, typer.Option(help="Write everything as JSON.", show_default=False)
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a self-contained HTML report.", show_default=False)
+    ] = None,
+    random_state: RandomState = 0,
+    n_jobs: Jobs = 1,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Estimate the effect of a treatment on an outcome, from a data file.
+
+    Prints a table of effects with their intervals, beside the naive difference.
+    """
+    outputs = {path.resolve(): path for path in (json, report) if path is not None}
+    if len(outputs) < (json is not None) + (report is not None):
+        raise DataError(f"--json and --report both name '{json}'", "two different files")
+    for path in outputs.values():
+        _check_output(path, file)
+    asked = _estimands(estimand)
+    data = _load(
+        file,
+        {
+            "treatment": treatment,
+            "outcome": outcome,
+            "confounders": _names(confounders),
+            "weights": weights,
+            "clusters": clusters,
+            "unit_id": unit_id,
+        },
+    )
+    _check_design(data, folds, level)
+    truth = _truth(file)
+    # Only now the heavy imports: whatever is wrong with the input has been said.
+    from causal_ddpm.cli.output import save, show
+    from causal_ddpm.evaluation.analysis import AnalysisSettings
+    from causal_ddpm.evaluation.provenance import Source
+
+    settings = AnalysisSettings(
+        outcome_model=_outcome_model(location, accuracy),
+        n_folds=folds,
+        n_repeats=repeats,
+        random_state=random_state,
+        level=level,
+    )
+    source = Source(file.name, unit, truth)
+    analysis = run_analysis(data, asked, settings, source, n_jobs, quiet)
+    save(analysis, json, report)
+    show(analysis, [path for path in (json, report) if path is not None])
+
+
+def run_analysis(
+    data: "CausalData",
+    estimands: list[Estimand],
+    settings: Any,
+    source: Any,
+    n_jobs: int,
+    quiet: bool,
+) -> "Analysis":
+    """Analyse with a progress bar; warnings are kept in the record and shown with the result."""
+    from causal_ddpm.evaluation.analysis import analyse
+
+    with progress_bar(quiet) as progress, warnings.catch_warnings():
+        warnings.simplefilter("ignore", CausalDDPMWarning)
+        return analyse(data, estimands, settings, source, n_jobs=n_jobs, progress=progress)
+
+
+def _estimands(names: list[EstimandName] | None) -> list[Estimand]:
+    wanted = dict.fromkeys(names or [EstimandName.ate, EstimandName.att])
+    return [_ESTIMANDS[name.value]() for name in wanted]
+
+
+def _names(text: str) -> list[str]:
+    """Column names from a comma-separated list; quotes protect a comma inside a name."""
+    return [
+        name.strip() for name in next(csv.reader([text], skipinitialspace=True), []) if name.strip()
+    ]
+
+
+def _check_output(path: Path, data_file: Path) -> None:
+    check_writable(path)
+    if path.resolve() == data_file.resolve():
+        raise DataError(f"the output '{path}' is the data file itself", "another file name")
+
+
+def _load(file: Path, roles: dict[str, Any]) -> "CausalData":
+    frame = read_table(file)
+    from causal_ddpm.core.data import CausalData
+
+    return CausalData(frame, **roles)
+
+
+def _check_design(data: "CausalData", folds: int, level: float) -> None:
+    """What would be refused later anyway, said before the slow imports."""
+    from causal_ddpm.nuisance.folds import draw_folds
+
+    if not 0 < level < 1:
+        raise DataError(
+            f"the confidence level is {level:g}", "a number between 0 and 1, such as 0.95"
+        )
+    draw_folds(data, folds, 0)
+
+
+def _truth(file: Path) -> "Truth | None":
+    """What a simulator left beside the data, if one did."""
+    from causal_ddpm.core.truth import truth_path
+    from causal_ddpm.evaluation.provenance import read_truth
+
+    path = truth_path(file)
+    return read_truth(path) if path.exists() else None
+
+
+def _outcome_model(location: Location, accuracy: Accuracy) -> Any:
+    from causal_ddpm.nuisance.outcome import PotentialOutcomeModel
+    from causal_ddpm.nuisance.stack import LocationStack
+
+    return PotentialOutcomeModel(
+        location=location.value, stack=LocationStack(accuracy=accuracy.value)
+    )

@@ -1,0 +1,112 @@
+"""Entry point of ``causal-ddpm``: errors become one sentence and an exit code.
+
+Exit codes: 0 done; 1 something failed; 2 bad usage or input; 3 the effect is not identified or the
+groups do not overlap.
+"""
+
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import click
+import typer
+
+from causal_ddpm import __version__
+from causal_ddpm.cli.demo import demo
+from causal_ddpm.cli.estimate import estimate
+from causal_ddpm.cli.options import Debug
+from causal_ddpm.cli.simulate import simulate
+from causal_ddpm.core.errors import CausalDDPMError
+
+app = typer.Typer(
+    name="causal-ddpm",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    help="Causal effects with honest intervals, from a data file, in one command.",
+    epilog=(
+        "Start with `causal-ddpm demo`, or with data of your own: "
+        "`causal-ddpm estimate firms.csv --treatment ai_adoption --outcome productivity "
+        "--confounders industry_size,rd_intensity,education --report report.html`."
+    ),
+)
+app.command(
+    epilog=(
+        "Example: `causal-ddpm estimate firms.csv --treatment ai_adoption --outcome productivity "
+        "--confounders industry_size,rd_intensity,education --estimand ate --estimand att "
+        "--json effects.json --report report.html`. "
+        "Exit codes: 0 done, 2 bad usage or input, 3 not identified or no overlap, 1 anything else."
+    )
+)(estimate)
+app.command(epilog="Example: `causal-ddpm simulate ai-adoption --n 1000 --out firms.csv`.")(
+    simulate
+)
+app.command(epilog="Example: `causal-ddpm demo --report jobs.html`.")(demo)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"causal-ddpm {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and stop."
+        ),
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Causal effects with honest intervals, from a data file, in one command."""
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        What follows ``causal-ddpm`` on the command line.
+
+    Returns
+    -------
+    int
+        The exit code. Every failure has been told on stderr in one sentence; a traceback appears
+        only with ``--debug``.
+    """
+    state: dict[str, Any] = {"debug": False}
+    try:
+        result = typer.main.get_command(app).main(
+            args=list(arguments), prog_name="causal-ddpm", standalone_mode=False, obj=state
+        )
+    except click.exceptions.Exit as stop:
+        return int(stop.exit_code)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return _fail("Interrupted; nothing was written.", 130, state)
+    except click.ClickException as error:
+        return _fail(error.format_message(), error.exit_code, state)
+    except CausalDDPMError as error:
+        return _fail(str(error), error.exit_code, state)
+    except Exception as error:
+        sentence = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return _fail(
+            f"Unexpected failure ({sentence}); run again with --debug to see where.", 1, state
+        )
+    return result if isinstance(result, int) else 0
+
+
+def _fail(sentence: str, code: int, state: dict[str, Any]) -> int:
+    """Say what went wrong on stderr and return the exit code."""
+    if state["debug"]:
+        traceback.print_exc()
+    typer.echo(f"causal-ddpm: {' '.join(sentence.split())}", err=True)
+    return code

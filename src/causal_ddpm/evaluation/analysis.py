@@ -1,0 +1,335 @@
+"""One whole analysis: estimates, what they are compared with, and what they rest on.
+
+The nuisances are cross-fitted once; estimates, diagnostics, distributions and the effect across
+units are all read from them. Unit effects are the plug-in mean_1(i) - mean_0(i) of models that
+never saw row i; they carry no interval, because none of proven coverage exists for them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from causal_ddpm.core.data import CausalData
+from causal_ddpm.core.errors import DataError, OverlapError
+from causal_ddpm.core.estimand import ATE, ATT, ATU, QTE, Estimand, PotentialDistributions
+from causal_ddpm.core.estimate import SCHEMA_VERSION, Estimate
+from causal_ddpm.core.protocols import OutcomeModel, Progress, PropensityModel, silent
+from causal_ddpm.core.truth import Truth
+from causal_ddpm.estimators.api import estimate_with, median_of_repeats, nuisances_of_repeats
+from causal_ddpm.estimators.qte import distribution_curves
+from causal_ddpm.evaluation.diagnostics import (
+    Balance,
+    NaiveDifference,
+    Overlap,
+    balance,
+    naive_difference,
+    overlap,
+)
+from causal_ddpm.evaluation.provenance import Provenance, Source
+from causal_ddpm.nuisance.crossfit import Nuisances
+
+Array = NDArray[np.float64]
+MEAN_EFFECTS = ("ATE", "ATT", "ATU")
+QUANTILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+"""Levels of the quantile effects that every analysis shows."""
+
+
+@dataclass(frozen=True)
+class AnalysisSettings:
+    """How an analysis is made.
+
+    Parameters
+    ----------
+    outcome_model, propensity_model : optional
+        The diffusion law and the propensity mix by default.
+    n_folds, n_repeats : int
+        Folds of the cross-fitting, and how often it is repeated with fresh folds.
+    random_state : int
+        Root of every random draw.
+    level : float
+        Confidence level of intervals and bands.
+    """
+
+    outcome_model: OutcomeModel | None = None
+    propensity_model: PropensityModel | None = None
+    n_folds: int = 5
+    n_repeats: int = 1
+    random_state: int = 0
+    level: float = 0.95
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings in words, JSON-ready."""
+        return {
+            "folds": self.n_folds,
+            "repeats": self.n_repeats,
+            "level": self.level,
+            "outcome model": _model_words(self.outcome_model, "diffusion law (default settings)"),
+            "propensity model": _model_words(
+                self.propensity_model, "propensity mix (default settings)"
+            ),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """Everything a report or a JSON file says.
+
+    Parameters
+    ----------
+    data : CausalData
+    source : Source
+    nuisances : Nuisances
+        Out-of-fold predictions of the first repeat.
+    estimates : tuple of Estimate
+        What was asked for, in order.
+    distributions, quantiles : Estimate or None
+        DR-corrected distribution functions and quantile effects; None without a law of the
+        outcome or without the overlap that they need.
+    naive : NaiveDifference
+    overlap : Overlap
+    balance : Balance
+    warnings : tuple of str
+    provenance : Provenance
+    level : float
+    """
+
+    data: CausalData
+    source: Source
+    nuisances: Nuisances
+    estimates: tuple[Estimate, ...]
+    distributions: Estimate | None
+    quantiles: Estimate | None
+    naive: NaiveDifference
+    overlap: Overlap
+    balance: Balance
+    warnings: tuple[str, ...]
+    provenance: Provenance
+    level: float
+
+    @property
+    def mean_effects(self) -> tuple[Estimate, ...]:
+        """Estimates of average effects."""
+        return tuple(e for e in self.estimates if e.estimand in MEAN_EFFECTS)
+
+    @property
+    def headline(self) -> Estimate:
+        """The first average effect that was asked for."""
+        return self.mean_effects[0]
+
+    @property
+    def truth(self) -> Truth | None:
+        """What is true, when the rows are simulated."""
+        return self.source.truth
+
+    @property
+    def outcome_label(self) -> str:
+        """The outcome with its unit."""
+        unit = self.source.unit
+        return self.data.outcome_name + (f" ({unit})" if unit else "")
+
+    @property
+    def unit_effects(self) -> Array:
+        """Out-of-fold mean_1(i) - mean_0(i), shape (n,)."""
+        return self.nuisances.mean[:, 1] - self.nuisances.mean[:, 0]
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What the estimates rest on, each sentence once."""
+        return tuple(dict.fromkeys(text for e in self.estimates for text in e.assumptions))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as plain JSON types; what is not finite becomes null."""
+        content = {
+            "schema_version": SCHEMA_VERSION,
+            "estimates": [row for e in self.estimates for row in e.records(self.level)],
+            "diagnostics": self._diagnostics(),
+            "assumptions": self.assumptions,
+            "warnings": self.warnings,
+            "simulated": None if self.truth is None else self.truth.to_dict(),
+            "references": [asdict(r) for r in self.source.references],
+            "provenance": self.provenance.to_dict(),
+        }
+        return dict(plain(content))
+
+    def to_json(self) -> str:
+        """:meth:`to_dict` as text."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+    def _diagnostics(self) -> dict[str, Any]:
+        curves = distribution_frame(self)
+        return {
+            "naive_difference": self.naive.to_dict(),
+            "overlap": self.overlap.to_dict(),
+            "balance": self.balance.to_dict(),
+            "unit_effects": _five_numbers(self.unit_effects),
+            "distributions": None if curves is None else curves.to_dict(orient="records"),
+            "quantile_effects": None
+            if self.quantiles is None
+            else self.quantiles.records(self.level),
+            "outcome_model": self.nuisances.outcome_report,
+            "propensity_model": self.nuisances.propensity_report,
+            "details": [{"estimand": e.estimand, **e.details} for e in self.estimates],
+        }
+
+
+def analyse(
+    data: CausalData,
+    estimands: Sequence[Estimand] = (ATE(), ATT()),
+    settings: AnalysisSettings | None = None,
+    source: Source | None = None,
+    n_jobs: int = 1,
+    progress: Progress = silent,
+) -> Analysis:
+    """Estimate, compare, diagnose.
+
+    Parameters
+    ----------
+    data : CausalData
+    estimands : sequence of Estimand
+        At least one average effect (ATE, ATT, ATU); the first one is the headline. Distributions
+        and quantile effects are added by themselves where the outcome model and the overlap allow.
+    settings : AnalysisSettings, optional
+    source : Source, optional
+        Where the rows come from, the unit of the outcome, the truth of a simulation.
+    n_jobs : int
+        Worker processes; the result does not depend on it.
+    progress : callable
+        Told the stage and the share of the work that is done.
+
+    Raises
+    ------
+    DataError, OverlapError, SyntheticDataError
+        With one sentence.
+
+    Warns
+    -----
+    OverlapWarning, SmallSampleWarning
+        Also kept in ``Analysis.warnings``.
+    """
+    settings, source = settings or AnalysisSettings(), source or Source()
+    if not any(isinstance(e, ATE | ATT | ATU) for e in estimands):
+        raise DataError("no average effect was asked for", "at least one of ATE(), ATT(), ATU()")
+    clock = time.perf_counter(), time.process_time()
+    nuisances, estimates = _estimate(data, estimands, settings, n_jobs, _first(progress, 0.92))
+    distributions, quantiles, notes = _whole_laws(data, nuisances, settings, progress)
+    progress("diagnostics", 0.98)
+    found = [text for e in estimates for text in e.warnings]
+    analysis = Analysis(
+        data=data,
+        source=source,
+        nuisances=nuisances,
+        estimates=tuple(estimates),
+        distributions=distributions,
+        quantiles=quantiles,
+        naive=naive_difference(data),
+        overlap=overlap(data, nuisances),
+        balance=balance(data, nuisances),
+        warnings=tuple(dict.fromkeys([*found, *notes])),
+        provenance=Provenance.now(
+            source.name,
+            data.fingerprint,
+            settings.random_state,
+            settings.to_dict(),
+            (time.perf_counter() - clock[0], time.process_time() - clock[1]),
+        ),
+        level=settings.level,
+    )
+    progress("done", 1.0)
+    return analysis
+
+
+def _estimate(
+    data: CausalData,
+    estimands: Sequence[Estimand],
+    settings: AnalysisSettings,
+    n_jobs: int,
+    progress: Progress,
+) -> tuple[Nuisances, list[Estimate]]:
+    """Nuisances of the first repeat, and the estimates over all repeats."""
+    repeats = nuisances_of_repeats(
+        data, settings.outcome_model, settings.propensity_model, n_folds=settings.n_folds,
+        n_repeats=settings.n_repeats, random_state=settings.random_state, n_jobs=n_jobs, progress=progress,
+    )  # fmt: skip
+    first, runs = None, []
+    for nuisances in repeats:
+        first = first or nuisances
+        runs.append(
+            estimate_with(data, estimands, nuisances, settings.level, settings.random_state)
+        )
+    assert first is not None
+    return first, [median_of_repeats(found) for found in zip(*runs, strict=True)]
+
+
+def _whole_laws(
+    data: CausalData, nuisances: Nuisances, settings: AnalysisSettings, progress: Progress
+) -> tuple[Estimate | None, Estimate | None, list[str]]:
+    """Distributions and quantile effects of the first repeat, or a sentence that says why not."""
+    if nuisances.laws is None:
+        return None, None, []
+    progress("distributions", 0.93)
+    wanted = [PotentialDistributions(), QTE(QUANTILES)]
+    try:
+        laws, quantiles = estimate_with(
+            data, wanted, nuisances, settings.level, settings.random_state
+        )
+    except OverlapError as error:
+        return None, None, [f"The distributions with and without treatment are left out. {error}"]
+    return laws, quantiles, [text for text in laws.warnings if text not in quantiles.warnings]
+
+
+def distribution_frame(analysis: Analysis) -> pd.DataFrame | None:
+    """DR-corrected distribution functions: columns arm, y, cdf, lower, upper (uniform band)."""
+    if analysis.distributions is None:
+        return None
+    curves = distribution_curves(analysis.distributions, analysis.level)
+    frames = [curve.to_frame().assign(arm=arm) for arm, curve in enumerate(curves)]
+    table = pd.concat(frames, ignore_index=True).rename(columns={"grid": "y", "value": "cdf"})
+    return table[["arm", "y", "cdf", "lower", "upper"]]
+
+
+def _five_numbers(x: Array) -> dict[str, float]:
+    levels = (0.05, 0.25, 0.5, 0.75, 0.95)
+    return {"mean": float(x.mean()), **{f"q{u:.2f}": float(np.quantile(x, u)) for u in levels}}
+
+
+def _first(progress: Progress, share: float) -> Progress:
+    """A callback that fills only the first ``share`` of the bar."""
+
+    def shown(stage: str, done: float) -> None:
+        progress(stage, share * done)
+
+    return shown
+
+
+def _model_words(model: Any, default: str) -> str:
+    return default if model is None else repr(model)
+
+
+def plain(value: Any) -> Any:
+    """Lists, dictionaries, texts, booleans, integers and finite floats only; the rest is null.
+
+    Raises
+    ------
+    TypeError
+        For an object that has no JSON form.
+    """
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int):
+        return value
+    raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -1,0 +1,82 @@
+"""Tables of an analysis: for a page (great_tables) and for a terminal (plain text)."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from causal_ddpm.evaluation.analysis import Analysis
+from causal_ddpm.report import prose, style
+
+if TYPE_CHECKING:
+    from great_tables import GT
+
+
+def estimates_frame(analysis: Analysis) -> pd.DataFrame:
+    """Every estimate and the naive difference as formatted text, one row an entry.
+
+    Returns
+    -------
+    DataFrame
+        Columns Estimand, Estimate, Std. error, Interval and, for simulated data, Truth.
+    """
+    rows = [
+        _row(r, r["label"] if r["label"] == r["estimand"] else f"{r['estimand']} {r['label']}")
+        for r in analysis.records()
+    ]
+    low, high = analysis.naive.interval(analysis.level)
+    naive = {
+        "value": analysis.naive.value,
+        "std_error": analysis.naive.std_error,
+        "ci_low": low,
+        "ci_high": high,
+    }
+    rows.append(_row(naive, "Naive difference"))
+    table = pd.DataFrame(rows)
+    if analysis.truth is not None:
+        places = prose.decimals(analysis.headline.std_error)
+        truths = [analysis.truth.effects.get(name) for name in table["Estimand"]]
+        table["Truth"] = ["" if t is None else prose.number(t, places) for t in truths]
+    return table
+
+
+def _row(record: dict[str, float], label: str) -> dict[str, str]:
+    places = prose.decimals(record["std_error"])
+    low, high = prose.number(record["ci_low"], places), prose.number(record["ci_high"], places)
+    return {
+        "Estimand": label,
+        "Estimate": prose.number(record["value"], places),
+        "Std. error": prose.number(record["std_error"], places),
+        "Interval": f"{low} to {high}",
+    }
+
+
+def estimates_table(analysis: Analysis) -> GT:
+    """The estimates as a great_tables object, in the look of the report."""
+    from great_tables import GT
+
+    table = estimates_frame(analysis).map(html.escape)
+    table = table.rename(columns={"Interval": f"{analysis.level * 100:g} % interval"})
+    return (
+        GT(table)
+        .cols_align("right", columns=list(table.columns[1:]))
+        .cols_align("left", columns="Estimand")
+        .tab_options(
+            table_width="100%",
+            table_font_names=["system-ui", "Segoe UI", "Arial", "sans-serif"],
+            table_font_size="15px",
+            table_font_color=style.INK,
+            table_background_color="transparent",
+            column_labels_font_weight="500",
+            column_labels_border_top_style="none",
+            column_labels_border_bottom_color=style.INK,
+            column_labels_border_bottom_width="1px",
+            table_border_top_style="none",
+            table_border_bottom_style="none",
+            table_body_border_bottom_color=style.HAIRLINE,
+            table_body_hlines_color=style.HAIRLINE,
+            data_row_padding="7px",
+        )
+    )
