@@ -1,0 +1,186 @@
+"""Conformance checks for nuisance models of your own.
+
+Each check runs a model on a small simulated data set and raises ``AssertionError`` with a sentence
+when it breaks a law that the estimators rely on: shapes, finite numbers, settings left untouched,
+same seed same bits, no dependence on ``n_jobs``, and no leak from a fold into its own predictions.
+
+Examples
+--------
+>>> from sklearn.linear_model import LinearRegression
+>>> from causal_ddpm.nuisance.learner_model import LearnerOutcomeModel
+>>> from causal_ddpm.testing import check_outcome_model
+>>> check_outcome_model(LearnerOutcomeModel(LinearRegression()))
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causal_ddpm.core.data import CausalData
+from causal_ddpm.core.protocols import Learner, OutcomeModel, PropensityModel
+from causal_ddpm.nuisance.folds import draw_folds
+
+Array = NDArray[np.float64]
+_N_FOLDS = 3
+
+
+def check_learner(learner: Learner, n: int = 120, seed: int = 0) -> None:
+    """Check a member of the stack.
+
+    Parameters
+    ----------
+    learner : Learner
+    n : int
+        Rows of the simulated data.
+    seed : int
+
+    Raises
+    ------
+    AssertionError
+        With one sentence, at the first law that does not hold.
+    """
+    assert isinstance(getattr(learner, "name", None), str), "a learner needs a name"
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((n, 4))
+    arm = (np.arange(n) % 3 == 0).astype(np.int64)
+    y = x[:, 0] + arm + 0.5 * rng.standard_normal(n)
+    kept = (x.copy(), arm.copy(), y.copy())
+    first = learner.fit(x, arm, y, None, 1).predict(x)
+    _check_matrix(first, n, "predict")
+    for before, after in zip(kept, (x, arm, y), strict=True):
+        assert np.array_equal(before, after), "fit or predict changed its inputs"
+    again = learner.fit(x, arm, y, None, 1)
+    assert np.array_equal(first, again.predict(x)), "the same seed gave different predictions"
+    half = again.predict(x[: n // 2])
+    assert np.allclose(half, first[: n // 2]), "a prediction depends on the other rows predicted"
+    weighted = learner.fit(x, arm, y, rng.uniform(0.5, 2.0, n), 1).predict(x)
+    _check_matrix(weighted, n, "predict after a weighted fit")
+    shifted = learner.fit(x, arm, y + 3.0 * arm, None, 1).predict(x)
+    effect = (first[:, 1] - first[:, 0]).mean()
+    moved = (shifted[:, 1] - shifted[:, 0]).mean()
+    assert moved > effect + 0.5, "a larger effect in the data did not show in the predictions"
+
+
+def check_outcome_model(model: OutcomeModel, n: int = 150, seed: int = 0, n_jobs: int = 2) -> None:
+    """Check an outcome model.
+
+    Parameters
+    ----------
+    model : OutcomeModel
+    n : int
+        Rows of the simulated data.
+    seed : int
+    n_jobs : int
+        Workers to compare with one worker.
+
+    Raises
+    ------
+    AssertionError
+        With one sentence, at the first law that does not hold.
+
+    Notes
+    -----
+    Fold isolation is checked on the means of models without laws. A model with laws shares a few
+    scalars across folds (stack weights, kappa, scale power), so its own tests hold those fixed.
+    """
+    data, folds = _example(n, seed)
+    first = model.cross_fit(data, folds, 1, 1)
+    _check_matrix(first.mean, n, "mean")
+    if first.laws is not None:
+        assert len(first.laws) == 2, "laws must hold one law an arm"
+        assert all(len(law) == n for law in first.laws), "each law needs one row a unit"
+        for a, law in enumerate(first.laws):
+            close = np.allclose(law.mean(), first.mean[:, a], atol=0.05 * data.outcome.std())
+            assert close, "the mean of the law is not the mean that was returned"
+    again = model.cross_fit(data, folds, 1, 1).mean
+    assert np.array_equal(first.mean, again), "the same seed gave different predictions"
+    parallel = model.cross_fit(data, folds, 1, n_jobs).mean
+    assert np.array_equal(first.mean, parallel), "predictions depend on n_jobs"
+    if first.laws is None:
+        _check_isolation(model, data, folds, first.mean)
+
+
+def check_propensity_model(
+    model: PropensityModel, n: int = 150, seed: int = 0, n_jobs: int = 2
+) -> None:
+    """Check a propensity model.
+
+    Parameters
+    ----------
+    model : PropensityModel
+    n : int
+        Rows of the simulated data.
+    seed : int
+    n_jobs : int
+        Workers to compare with one worker.
+
+    Raises
+    ------
+    AssertionError
+        With one sentence, at the first law that does not hold.
+    """
+    data, folds = _example(n, seed)
+    e, report = model.cross_fit(data, folds, 1, 1)
+    _check_matrix(e, n, "propensity")
+    assert ((e > 0) & (e < 1)).all(), "probabilities must lie strictly between 0 and 1"
+    assert np.allclose(e.sum(axis=1), 1, atol=1e-10), "rows of the propensity must sum to one"
+    assert hasattr(report, "keys"), "the second value must be a mapping (a report)"
+    again, _ = model.cross_fit(data, folds, 1, 1)
+    assert np.array_equal(e, again), "the same seed gave different probabilities"
+    parallel, _ = model.cross_fit(data, folds, 1, n_jobs)
+    assert np.array_equal(e, parallel), "probabilities depend on n_jobs"
+    swapped, _ = model.cross_fit(_with(data, treatment=_swap_in_fold(data, folds)), folds, 1, 1)
+    own = folds == 0
+    assert np.array_equal(e[own], swapped[own]), "a fold's treatments leak into its probabilities"
+
+
+def _check_isolation(
+    model: OutcomeModel, data: CausalData, folds: NDArray[np.int64], mean: Array
+) -> None:
+    for k in range(_N_FOLDS):
+        y = data.outcome + np.where(folds == k, 5 * data.outcome.std(), 0)
+        moved = model.cross_fit(_with(data, outcome=y), folds, 1, 1).mean
+        own = folds == k
+        assert np.array_equal(moved[own], mean[own]), "a fold's outcomes leak into its predictions"
+        assert not np.array_equal(moved[~own], mean[~own]), "the outcomes play no part in the fit"
+
+
+def _swap_in_fold(data: CausalData, folds: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Treatments with those of fold 0 permuted."""
+    swapped = data.treatment.copy()
+    own = np.flatnonzero(folds == 0)
+    swapped[own] = swapped[own[::-1]]
+    return swapped
+
+
+def _check_matrix(values: Any, n: int, what: str) -> None:
+    shape = np.shape(values)
+    assert shape == (n, 2), f"{what} has shape {shape}, expected ({n}, 2)"
+    assert np.isfinite(values).all(), f"{what} is not finite everywhere"
+
+
+def _example(n: int, seed: int) -> tuple[CausalData, NDArray[np.int64]]:
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((n, 3))
+    treatment = (rng.random(n) < 1 / (1 + np.exp(-x[:, 0]))).astype(np.int64)
+    y = x[:, 0] + x[:, 1] ** 2 + treatment + 0.5 * rng.standard_normal(n)
+    data = _data(x, treatment, y)
+    return data, draw_folds(data, _N_FOLDS, seed)
+
+
+def _with(
+    data: CausalData, treatment: NDArray[np.int64] | None = None, outcome: Array | None = None
+) -> CausalData:
+    return _data(
+        data.covariates.values,
+        data.treatment if treatment is None else treatment,
+        data.outcome if outcome is None else outcome,
+    )
+
+
+def _data(x: Array, treatment: NDArray[np.int64], y: Array) -> CausalData:
+    import pandas as pd
+
+    frame = pd.DataFrame({"d": treatment, "y": y, "x0": x[:, 0], "x1": x[:, 1], "x2": x[:, 2]})
+    return CausalData(frame, treatment="d", outcome="y", confounders=["x0", "x1", "x2"])
