@@ -1,0 +1,299 @@
+r"""The conditional diffusion of a standardised scalar v given (x, arm).
+
+:func:`train_conditional` trains K groups x E members as one batched network. What comes back reads
+the law of v given (x, arm) through the probability-flow map of each member, averaged over the
+members of a group quantile by quantile:
+
+    q(z; x, arm) = 1/E sum_e q_e(z; x, arm),        z ~ N(0, 1)
+
+q is increasing in z, so q(Phi^-1(p)) is the p-quantile of v; nothing is random.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from causal_ddpm.core.errors import ConvergenceError, DataError
+from causal_ddpm.core.protocols import Progress, silent
+from causal_ddpm.core.random import Seed, seed_sequence, stream
+from causal_ddpm.diffusion.batches import Standardiser, TrainingGroup, check_group, rows_of
+from causal_ddpm.diffusion.denoiser import PreconditionedDenoiser
+from causal_ddpm.diffusion.fit import backbone_of, fit_members
+from causal_ddpm.diffusion.forward import forward_of
+from causal_ddpm.diffusion.network import Backbone, Weights, check_weights
+from causal_ddpm.diffusion.reading import Reader, mid_latents
+from causal_ddpm.diffusion.runtime import ACTIVATION_FLOATS, quick_arithmetic, resolve_device
+from causal_ddpm.diffusion.sampler import SAMPLERS, crossing_share
+from causal_ddpm.diffusion.schedule import noise_levels, schedule_of
+from causal_ddpm.diffusion.settings import DiffusionSettings
+
+__all__ = ["ConditionalDiffusion", "DiffusionSettings", "TrainingGroup", "train_conditional"]
+
+FORMAT_VERSION = 1
+
+N_LEVELS = 18
+"""Noise levels of a deterministic reading."""
+
+_PROBE_ROWS, _PROBE_NODES = 16, 32
+
+
+@dataclass(frozen=True, eq=False)
+class ConditionalDiffusion:
+    """A trained conditional diffusion; made by :func:`train_conditional`.
+
+    Parameters
+    ----------
+    settings : DiffusionSettings
+    backbone : Backbone
+    weights : mapping of str to Tensor, each (K E, ...)
+        Member axis first, members of a group together.
+    standardisers : tuple of Standardiser, one a group
+    report : dict
+        Losses, steps, seconds, share of crossing quantiles, device; JSON-ready.
+    """
+
+    settings: DiffusionSettings
+    backbone: Backbone
+    weights: Weights
+    standardisers: tuple[Standardiser, ...]
+    report: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def n_groups(self) -> int:
+        """K."""
+        return len(self.standardisers)
+
+    @property
+    def n_members(self) -> int:
+        """E."""
+        return len(next(iter(self.weights.values()))) // self.n_groups
+
+    # -- reading ---------------------------------------------------------------------------
+    @quick_arithmetic()
+    def transport(
+        self, group: int, condition: NDArray[Any], arm: int, z: NDArray[Any]
+    ) -> NDArray[np.float64]:
+        """Values at latents z: q(z; x, arm).
+
+        Parameters
+        ----------
+        group : int
+        condition : ndarray, shape (n, d)
+        arm : int
+        z : ndarray, shape (Q,) or (n, Q)
+            Standard-normal latents. Where they rise along the last axis, so do the values.
+
+        Returns
+        -------
+        ndarray, shape (n, Q)
+        """
+        readings = self._readings(group, condition, arm, z)
+        q = _collected([reader.decode(chunk).mean(0) for reader, chunk in readings], z)
+        return np.sort(q, axis=-1) if np.all(np.diff(z, axis=-1) >= 0) else q
+
+    def nodes(
+        self, group: int, condition: NDArray[Any], arm: int, n_nodes: int
+    ) -> NDArray[np.float64]:
+        """Mid-quantiles (i + 1/2) / n_nodes of v, increasing, shape (n, n_nodes)."""
+        return self.transport(group, condition, arm, mid_latents(n_nodes))
+
+    @quick_arithmetic()
+    def encode(
+        self, group: int, condition: NDArray[Any], arm: int, v: NDArray[Any]
+    ) -> NDArray[np.float64]:
+        """Latents of values v, (Q,) or (n, Q): the inverse of :meth:`transport`, shape (n, Q)."""
+        readings = self._readings(group, condition, arm, v)
+        return _collected([reader.invert(chunk) for reader, chunk in readings], v)
+
+    @quick_arithmetic()
+    def sample(
+        self, group: int, condition: NDArray[Any], arm: int, n_samples: int,
+        random_state: Seed = None,
+    ) -> NDArray[np.float64]:
+        """Random draws of v given each row, shape (n, n_samples).
+
+        With a deterministic sampler, normal latents through :meth:`transport`. With "ddpm", the
+        ancestral chain; each draw follows one member, the members in turn.
+        """  # fmt: skip
+        rng = stream(random_state, "sample", group, arm)
+        z = rng.standard_normal((len(condition), n_samples), dtype=np.float32)
+        readings = self._readings(group, condition, arm, z)
+        if SAMPLERS[self.settings.sampler].deterministic:
+            return _collected([reader.decode(chunk).mean(0) for reader, chunk in readings], z)
+        n_levels = self.settings.n_sampling_steps or self.settings.diffusion_steps
+        taus = schedule_of(self.settings).clock_levels(n_levels)
+        noise = torch.Generator().manual_seed(int(rng.integers(2**31)))
+        return _collected([reader.ancestral(chunk, taus, noise) for reader, chunk in readings], z)
+
+    @quick_arithmetic()
+    def crossing_share(
+        self, group: int, condition: NDArray[Any], arm: int, n_nodes: int = 32
+    ) -> float:
+        """Share of neighbouring quantiles of single members that fall instead of rise."""
+        readings = self._readings(group, condition, arm, mid_latents(n_nodes))
+        cells = [(crossing_share(reader.decode(z)), len(z)) for reader, z in readings]
+        shares, sizes = zip(*cells, strict=True)
+        return float(np.average(shares, weights=sizes))
+
+    # -- writing ---------------------------------------------------------------------------
+    def state_dict(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Tensors, and everything else ready for JSON; :meth:`from_state` reads both back."""
+        tensors = {f"weights/{k}": w.cpu().contiguous() for k, w in self.weights.items()}
+        for name in ("mean", "sd"):
+            columns = np.stack([getattr(s, name) for s in self.standardisers])
+            tensors[f"standardiser/{name}"] = torch.from_numpy(columns)
+        meta = {
+            "format_version": FORMAT_VERSION, "settings": asdict(self.settings),
+            "hidden_dim": self.backbone.width, "n_arms": self.backbone.n_arms,
+            "report": self.report,
+        }  # fmt: skip
+        return tensors, meta
+
+    @classmethod
+    def from_state(
+        cls, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]
+    ) -> "ConditionalDiffusion":
+        """Inverse of :meth:`state_dict`.
+
+        Raises
+        ------
+        DataError
+            If the version is unknown, or tensors are missing, misshapen or not finite.
+        """
+        if meta.get("format_version") != FORMAT_VERSION:
+            raise DataError(
+                f"format_version is {meta.get('format_version')!r}", str(FORMAT_VERSION)
+            )
+        settings = DiffusionSettings(**meta["settings"])
+        parts = {"weights": {}, "standardiser": {}}  # type: dict[str, dict[str, Tensor]]
+        for name, tensor in tensors.items():
+            kind, _, key = name.partition("/")
+            parts.get(kind, {})[key] = tensor
+        if set(parts["standardiser"]) != {"mean", "sd"}:
+            raise DataError("the state has no standardiser", "tensors written by state_dict")
+        means, sds = (parts["standardiser"][k].numpy() for k in ("mean", "sd"))
+        backbone = backbone_of(settings, meta["hidden_dim"], means.shape[1], meta["n_arms"])
+        check_weights(backbone, parts["weights"], len(means))
+        device = resolve_device(settings.device)
+        weights = {k: w.to(device) for k, w in parts["weights"].items()}
+        standardisers = tuple(Standardiser(m, s) for m, s in zip(means, sds, strict=True))
+        return cls(settings, backbone, weights, standardisers, dict(meta["report"]))
+
+    # -- inside ----------------------------------------------------------------------------
+    def _readings(
+        self, group: int, condition: NDArray[Any], arm: int, values: NDArray[Any]
+    ) -> Iterator[tuple[Reader, Tensor]]:
+        """Readers of a group's members on chunks of rows, with the chunk's values (b, Q)."""
+        self._check(group, condition, arm, values)
+        E = self.n_members
+        weights = {k: w[group * E : (group + 1) * E] for k, w in self.weights.items()}
+        device = next(iter(weights.values())).device
+        wide = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+        wide = wide.expand(len(condition), wide.shape[-1])
+        per_row = E * wide.shape[1] * self.backbone.node_floats
+        size = max(1, ACTIVATION_FLOATS[device.type] // max(1, per_row))
+        x = self.standardisers[group](condition)
+        for i in range(0, len(x), size):
+            rows = x[i : i + size].to(device).expand(E, -1, -1)
+            yield self._reader(weights, rows, arm), wide[i : i + size].to(device)
+
+    def _reader(self, weights: Weights, x: Tensor, arm: int) -> Reader:
+        arms = torch.full(x.shape[:2], arm, device=x.device)
+        context = self.backbone.encode(weights, x, arms)
+
+        def residual(u: Tensor, log_tau: Tensor | float) -> Tensor:
+            return self.backbone.head(weights, context, u, log_tau)
+
+        sampler = SAMPLERS[self.settings.sampler]
+        n_levels = self.settings.n_sampling_steps if sampler.deterministic else None
+        flow = sampler if sampler.deterministic else SAMPLERS["dpmpp"]
+        shift = float(forward_of(self.settings).shift(torch.tensor(arm)))
+        denoiser = PreconditionedDenoiser(residual, shift)
+        return Reader(denoiser, flow, noise_levels(n_levels or N_LEVELS), self.n_members)
+
+    def _check(self, group: int, condition: NDArray[Any], arm: int, v: NDArray[Any]) -> None:
+        n, d = np.shape(condition)[0], self.backbone.n_columns
+        if not 0 <= group < self.n_groups:
+            raise DataError(f"group is {group}", f"0 to {self.n_groups - 1}")
+        if not 0 <= arm < self.backbone.n_arms:
+            raise DataError(f"arm is {arm}", f"0 to {self.backbone.n_arms - 1}")
+        if np.shape(condition) != (n, d):
+            raise DataError(f"condition has shape {np.shape(condition)}", f"(n, {d})")
+        if np.ndim(v) not in (1, 2) or (np.ndim(v) == 2 and len(v) != n):
+            raise DataError(f"the values have shape {np.shape(v)}", f"(Q,) or ({n}, Q)")
+        if not (np.isfinite(condition).all() and np.isfinite(v).all()):
+            raise DataError("condition or values are missing or infinite", "finite numbers")
+
+
+def _collected(parts: list[Tensor], values: NDArray[Any]) -> NDArray[np.float64]:
+    """Chunks as one float64 array; refuses values that are not finite."""
+    if not parts:
+        return np.empty((0, np.shape(values)[-1]))
+    out = torch.cat(parts).cpu().numpy().astype(float)
+    if not np.isfinite(out).all():
+        raise ConvergenceError(
+            "The diffusion returned values that are not finite: train again with a lower "
+            "learning_rate, or check the target for extreme values."
+        )
+    return out
+
+
+def train_conditional(
+    groups: Sequence[TrainingGroup],
+    settings: DiffusionSettings | None = None,
+    random_state: Seed = None,
+    n_arms: int = 2,
+    progress: Progress | None = None,
+) -> ConditionalDiffusion:
+    """Train K groups x E members as one batched network.
+
+    Parameters
+    ----------
+    groups : sequence of TrainingGroup
+        Each group's own rows; v standardised (mean about 0, variance about 1).
+    settings : DiffusionSettings, optional
+    random_state : int, SeedSequence or None
+        A member's random numbers depend on this, its group's name and its own number only.
+    n_arms : int
+    progress : callable, optional
+        Called with a stage name and the share done.
+
+    Raises
+    ------
+    DataError
+        For rows that cannot be trained on.
+    ConvergenceError
+        If training diverged.
+    """
+    settings, tell = settings or DiffusionSettings(), progress or silent
+    if not groups:
+        raise DataError("there are no groups", "at least one")
+    for group in groups:
+        check_group(group, n_arms, np.shape(groups[0].condition)[-1])
+    device, seed = resolve_device(settings.device), seed_sequence(random_state)
+    names = [str(k) if g.name is None else g.name for k, g in enumerate(groups)]
+    standardisers = tuple(Standardiser.of(np.asarray(g.condition)) for g in groups)
+    rows = [rows_of(g, s, device) for g, s in zip(groups, standardisers, strict=True)]
+    with quick_arithmetic():
+        backbone, weights, report = fit_members(
+            rows, names, seed, settings, n_arms, lambda share: tell("diffusion", share)
+        )
+    report["device"] = str(device)
+    model = ConditionalDiffusion(settings, backbone, weights, standardisers, report)
+    report["crossing_share"] = _probe_crossing(model, groups)
+    return model
+
+
+def _probe_crossing(model: ConditionalDiffusion, groups: Sequence[TrainingGroup]) -> float:
+    """Crossing share on a few rows of every group, every arm."""
+    shares = [
+        model.crossing_share(k, np.asarray(g.condition)[:_PROBE_ROWS], arm, _PROBE_NODES)
+        for k, g in enumerate(groups)
+        for arm in range(model.backbone.n_arms)
+    ]
+    return float(np.mean(shares))

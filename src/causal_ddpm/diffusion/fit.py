@@ -1,0 +1,185 @@
+r"""From groups of rows to trained weights and a report.
+
+Group k trains E members on its own rows. When the length of training is given in epochs, 15 % of
+each group's own rows (2000 at most) are put aside, scored after every epoch under fixed noise, and
+each member keeps the weights that scored best; no row of another group is looked at.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from causal_ddpm.core.random import Seed, stream
+from causal_ddpm.diffusion.batches import (
+    Draws,
+    MemberStream,
+    Rows,
+    draw_steps,
+    member_stream,
+)
+from causal_ddpm.diffusion.forward import forward_of
+from causal_ddpm.diffusion.network import MLP, Backbone, Weights
+from causal_ddpm.diffusion.runtime import ACTIVATION_FLOATS
+from causal_ddpm.diffusion.schedule import schedule_of
+from causal_ddpm.diffusion.settings import DiffusionSettings, Recipe, departures, recipe
+from causal_ddpm.diffusion.train import Checkpoint, FitRecord, Task, train
+
+_HELD_OUT_SHARE, _HELD_OUT_MAX, _TRACE = 0.15, 2000, 20
+
+
+def fit_members(
+    rows: Sequence[Rows], names: Sequence[str], seed: Seed, settings: DiffusionSettings,
+    n_arms: int, progress: Callable[[float], None],
+) -> tuple[Backbone, Weights, dict[str, Any]]:
+    """Train every group's members; returns the backbone, the weights and a report.
+
+    Parameters
+    ----------
+    rows : sequence of Rows, one a group
+    names : sequence of str
+        Address the random numbers.
+    seed : Seed
+    settings : DiffusionSettings
+    n_arms : int
+    progress : callable
+        Called with the share of steps done.
+    """  # fmt: skip
+    started, cpu = time.perf_counter(), time.process_time()
+    parts = [put_aside(r, n, seed, settings.n_epochs) for r, n in zip(rows, names, strict=True)]
+    sizes = [len(fitted) for fitted, _ in parts]
+    plan = recipe(max(sizes), settings, min(sizes))
+    backbone = backbone_of(settings, plan.hidden_dim, rows[0].x.shape[1], n_arms)
+    task = Task(backbone, schedule_of(settings), forward_of(settings))
+    cells = [Cell(n, *p) for n, p in zip(names, parts, strict=True)]
+    per_group = plan.n_members * plan.batch_size * settings.n_draws * backbone.node_floats
+    blocks = blocks_of(cells, per_group)
+    weights, records = [], []
+    for i, block in enumerate(blocks):
+        def tell(share: float, done: int = i) -> None:
+            progress((done + share) / len(blocks))
+        w, record = fit_block(block, task, plan, settings.n_draws, seed, tell)
+        weights.append(w)
+        records.append(record)
+    joined = {k: torch.cat([w[k] for w in weights]) for k in weights[0]}
+    report = fit_report(FitRecord.joined(records), plan, settings, max(sizes))
+    report["seconds"] = time.perf_counter() - started
+    report["cpu_seconds"] = time.process_time() - cpu
+    return backbone, joined, report
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One group: its name, the rows it is trained on and the rows held out (or None)."""
+
+    name: str
+    fitted: Rows
+    held: Rows | None
+
+
+def blocks_of(cells: Sequence[Cell], floats: int) -> list[list[Cell]]:
+    """Groups that are trained as one network, ``floats`` being one group's activation."""
+    limit = ACTIVATION_FLOATS[cells[0].fitted.x.device.type]
+    size = max(1, limit // floats)
+    return [list(cells[i : i + size]) for i in range(0, len(cells), size)]
+
+
+def fit_block(
+    cells: Sequence[Cell], task: Task, plan: Recipe, n_draws: int, seed: Seed,
+    progress: Callable[[float], None],
+) -> tuple[dict[str, Tensor], FitRecord]:
+    """Train the members of some groups as one batched network."""
+    device = cells[0].fitted.x.device
+    members = [(c.name, e, len(c.fitted)) for c in cells for e in range(plan.n_members)]
+    weights = initial_weights(task.backbone, members, seed, device)
+    streams = [member_stream(seed, n, e, "train", size) for n, e, size in members]
+    mask_shape = task.backbone.mask_shape(plan.batch_size)
+    draws = draw_steps(streams, (plan.batch_size, n_draws), plan.dropout, mask_shape, device)
+    checkpoint = None
+    if plan.steps_per_epoch is not None:
+        checkpoint = Checkpoint(held_out_score(task, cells, plan, seed), plan.steps_per_epoch)
+    return train(task, weights, [c.fitted for c in cells], draws, plan, checkpoint, progress)
+
+
+def backbone_of(
+    settings: DiffusionSettings, hidden_dim: int, n_columns: int, n_arms: int
+) -> Backbone:
+    """The architecture that the settings name."""
+    return MLP(n_columns, n_arms, hidden_dim, settings.n_layers)
+
+
+def initial_weights(
+    backbone: Backbone, members: Sequence[tuple[str, int, int]], seed: Seed, device: torch.device
+) -> dict[str, Tensor]:
+    """Fresh weights of every (group name, member, rows), member axis first."""
+    each = [
+        backbone.initial(member_stream(seed, name, e, "init", n).generator) for name, e, n in members
+    ]
+    return {k: torch.stack([w[k] for w in each]).to(device) for k in each[0]}
+
+
+def put_aside(
+    rows: Rows, name: str, seed: Seed, n_epochs: int | None
+) -> tuple[Rows, Rows | None]:
+    """Rows to train on and held-out rows (None unless training is counted in epochs)."""
+    if n_epochs is None:
+        return rows, None
+    n_held = max(1, min(int(_HELD_OUT_SHARE * len(rows)), _HELD_OUT_MAX))
+    order = torch.from_numpy(stream(seed, "group", name, "held-out").permutation(len(rows)))
+    order = order.to(rows.v.device)
+    return rows.take(order[n_held:]), rows.take(order[:n_held])
+
+
+def held_out_score(
+    task: Task, cells: Sequence[Cell], plan: Recipe, seed: Seed
+) -> Callable[[Weights], Tensor]:
+    """Loss of each member on its group's held-out rows, under noise drawn once."""
+    E, noisy = plan.n_members, []
+    for cell in cells:
+        if cell.held is not None:
+            noise = member_stream(seed, cell.name, 0, "held-out", len(cell.held))
+            noisy.append((cell.held, *_fixed_noise(noise, cell.held)))
+
+    def score(weights: Weights) -> Tensor:
+        scores = []
+        for k, (rows, p, eps) in enumerate(noisy):
+            own = {n: w[k * E : (k + 1) * E] for n, w in weights.items()}
+            index = torch.arange(len(rows), device=p.device).expand(E, -1)
+            draws = Draws(index, p.expand(E, -1, -1), eps.expand(E, -1, -1), None)
+            scores.append(task.loss(own, rows.take(index), draws))
+        return torch.cat(scores)
+
+    return score
+
+
+def _fixed_noise(noise: MemberStream, rows: Rows) -> tuple[Tensor, Tensor]:
+    n, device = len(rows), rows.v.device
+    return noise.uniforms(n, 8).to(device), noise.normals(n, 8).to(device)
+
+
+def fit_report(
+    record: FitRecord, plan: Recipe, settings: DiffusionSettings, n: int
+) -> dict[str, Any]:
+    """What the fit has to say, JSON-ready.
+
+    ``loss_trace`` averages the loss over members and 20 stretches of training (a network that has
+    learnt nothing scores about 1); ``final_loss`` holds the last stretch for each member.
+    """
+    stretches = record.losses.tensor_split(min(_TRACE, plan.n_steps))
+    report: dict[str, Any] = {
+        "n_members": plan.n_members, "n_steps": plan.n_steps, "batch_size": plan.batch_size,
+        "hidden_dim": plan.hidden_dim, "dropout": plan.dropout,
+        "weight_decay": plan.weight_decay, "learning_rate": plan.learning_rate,
+        "loss_trace": [float(s.mean()) for s in stretches],
+        "final_loss": stretches[-1].mean(0).tolist(),
+        "skipped_steps": int(record.skipped.sum()),
+        "departures": departures(n, settings),
+    }  # fmt: skip
+    if record.held_out:
+        scores = torch.stack(record.held_out).cpu()
+        report["held_out_loss"] = scores.amin(0).tolist()
+        report["best_epoch"] = (scores.argmin(0) + 1).tolist()
+    return report

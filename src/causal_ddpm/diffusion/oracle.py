@@ -1,0 +1,51 @@
+r"""Denoisers in closed form: the truth that samplers are tested against.
+
+Gaussian, v ~ N(m, s^2):
+
+    D(v_tau, tau) = m + s^2 / (s^2 + tau^2) (v_tau - m)
+
+Mixture, v ~ sum_j w_j N(m_j, s_j^2):
+
+    D(v_tau, tau) = sum_j r_j D_j(v_tau, tau),    r_j propto w_j N(v_tau; m_j, s_j^2 + tau^2)
+
+Both answer like a learnt denoiser, so a sampler cannot tell the difference.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from causal_ddpm.diffusion.denoiser import Denoiser
+
+
+@dataclass(frozen=True)
+class GaussianDenoiser(Denoiser):
+    """The exact denoiser of N(mean, sd^2)."""
+
+    mean: float | Tensor
+    sd: float | Tensor
+
+    def __call__(self, v_tau: Tensor, tau: float) -> Tensor:
+        return self.mean + self.sd**2 / (self.sd**2 + tau**2) * (v_tau - self.mean)
+
+
+@dataclass(frozen=True)
+class MixtureDenoiser(Denoiser):
+    """The exact denoiser of a Gaussian mixture.
+
+    Parameters
+    ----------
+    weights, means, sds : Tensor, shape (..., J)
+        Components on the last axis; leading axes broadcast with the samples.
+    """
+
+    weights: Tensor
+    means: Tensor
+    sds: Tensor
+
+    def __call__(self, v_tau: Tensor, tau: float) -> Tensor:
+        away = v_tau[..., None] - self.means
+        var = self.sds**2 + tau**2
+        share = torch.softmax(self.weights.log() - 0.5 * (var.log() + away**2 / var), dim=-1)
+        return (share * (self.means + self.sds**2 / var * away)).sum(-1)

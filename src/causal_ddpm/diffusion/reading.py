@@ -1,0 +1,91 @@
+r"""Reading the maps of E members on one chunk of rows, and inverting their mean.
+
+Each member maps latents z to values q_e(z), increasing in z. The group's map is their mean
+q(z) = 1/E sum_e q_e(z). Its inverse lies between the members' own: q_e(z_e) = v for every e gives
+q(min z_e) <= v <= q(max z_e), where the Illinois rule (false position that halves the value of an
+end kept twice; Dowell, Jarratt 1971) finds it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import ndtri
+from torch import Tensor
+
+from causal_ddpm.core.errors import DataError
+from causal_ddpm.diffusion.denoiser import Denoiser
+from causal_ddpm.diffusion.sampler import SAMPLERS, Sampler, decode, encode
+
+_ROOT_STEPS, _MARGIN = 8, 0.05
+
+
+@dataclass(frozen=True)
+class Reader:
+    """The maps of E members on one chunk of b rows.
+
+    Parameters
+    ----------
+    denoiser : Denoiser
+        Of all members, on tensors (E, b, Q).
+    flow : Sampler
+        A deterministic sampler.
+    taus : list of float
+        Falling noise levels.
+    n_members : int
+        E.
+    """
+
+    denoiser: Denoiser
+    flow: Sampler
+    taus: list[float]
+    n_members: int
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Each member's values at latents z (b, Q), shape (E, b, Q)."""
+        return decode(self.flow, self.denoiser, z.expand(self.n_members, -1, -1), self.taus)
+
+    def encode(self, v: Tensor) -> Tensor:
+        """Each member's latents of v (b, Q), shape (E, b, Q)."""
+        return encode(self.flow, self.denoiser, v.expand(self.n_members, -1, -1), self.taus)
+
+    def ancestral(self, z: Tensor, taus: list[float], generator: torch.Generator) -> Tensor:
+        """Ancestral draws started from z (b, Q), shape (b, Q); draw q follows member q mod E."""
+
+        def noise(v: Tensor) -> Tensor:
+            return torch.randn(v.shape, generator=generator).to(v.device)
+
+        start = z.expand(self.n_members, -1, -1)
+        draws = decode(SAMPLERS["ddpm"], self.denoiser, start, taus, noise)
+        turn = torch.arange(z.shape[1], device=z.device) % self.n_members
+        return draws.gather(0, turn.expand(1, *z.shape))[0]
+
+    def invert(self, v: Tensor) -> Tensor:
+        """Latents z (b, Q) with mean_e q_e(z) = v."""
+        own = self.encode(v)
+        low, high = own.amin(0) - _MARGIN, own.amax(0) + _MARGIN
+        f_low, f_high = (self.decode(z).mean(0) - v for z in (low, high))
+        root = own.mean(0)
+        for _ in range(_ROOT_STEPS):
+            f_root = self.decode(root).mean(0) - v
+            below = f_root < 0
+            f_low = torch.where(below, f_root, f_low / 2)
+            f_high = torch.where(below, f_high / 2, f_root)
+            low, high = torch.where(below, root, low), torch.where(below, high, root)
+            slope = (f_high - f_low).clamp(min=1e-12) / (high - low).clamp(min=1e-12)
+            root = torch.minimum(torch.maximum(low - f_low / slope, low), high)
+        return root
+
+
+def mid_latents(n_nodes: int) -> NDArray[np.float64]:
+    """Phi^-1((i + 1/2) / n_nodes), i = 0 .. n_nodes - 1.
+
+    Raises
+    ------
+    DataError
+        If ``n_nodes`` is below 1.
+    """
+    if n_nodes < 1:
+        raise DataError(f"n_nodes is {n_nodes}", "a whole number from 1 upwards")
+    return np.asarray(ndtri((np.arange(n_nodes) + 0.5) / n_nodes))

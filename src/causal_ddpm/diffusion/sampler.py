@@ -1,0 +1,145 @@
+r"""Samplers: one loop, four steps.
+
+All run in v_tau = v + tau eps over falling noise levels tau_0 > ... > tau_{n-1}, from
+v_{tau_0} = sqrt(1 + tau_0^2) z, and end with the denoiser at the last level. With t the level we
+are at, s the next one, D = D(v_t, t):
+
+    DDPM      v_s = D + (s/t)^2 (v_t - D) + s sqrt(1 - (s/t)^2) xi,   xi ~ N(0, 1)          [1]
+    DDIM      v_s = D + (s/t) (v_t - D)                                                     [2]
+    Heun      trapezoid rule on  dv/dtau = (v - D(v, tau)) / tau                            [3]
+    DPM++(2M) v_s = (s/t) v_t + (1 - s/t) D',  D' = D + h/(2h_-) (D - D_-),
+              h = log(t/s), h_- and D_- from the step before                               [4]
+
+The last three follow the probability-flow equation, an ODE: in one dimension its solution is an
+increasing map from z to v, so pushing the quantiles of N(0, 1) through it gives the quantiles of
+v (:func:`decode`), and running it upwards returns them (:func:`encode`). n levels cost n
+evaluations of D (Heun: 2n - 1).
+
+References
+----------
+[1] Ho, Jain, Abbeel (2020), Denoising diffusion probabilistic models (posterior variance).
+[2] Song, Meng, Ermon (2021), Denoising diffusion implicit models.
+[3] Karras, Aittala, Aila, Laine (2022), algorithm 1.
+[4] Lu, Zhou, Bao, Chen, Li, Zhu (2022), DPM-Solver++, multistep of order two.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import log, sqrt
+
+import torch
+from torch import Tensor
+
+from causal_ddpm.diffusion.denoiser import Denoiser
+from causal_ddpm.diffusion.settings import SamplerName
+
+Noise = Callable[[Tensor], Tensor]
+"""Standard normal draws of the shape of its argument."""
+
+
+@dataclass
+class Memory:
+    """What a step hands to the next: the last denoised value and the last log step."""
+
+    denoised: Tensor | None = None
+    width: float = 0.0
+
+
+class Sampler(ABC):
+    """One step of a reverse process; the loop is :func:`run`."""
+
+    deterministic = True
+
+    @abstractmethod
+    def step(
+        self, denoiser: Denoiser, v: Tensor, t: float, s: float, memory: Memory, noise: Noise
+    ) -> Tensor:
+        """From v at noise level t to level s (s may lie above t for a flow)."""
+
+
+def run(
+    sampler: Sampler, denoiser: Denoiser, v: Tensor, taus: Sequence[float], noise: Noise
+) -> Tensor:
+    """Carry v from the first noise level to the last, step by step."""
+    memory = Memory()
+    for t, s in zip(taus[:-1], taus[1:], strict=True):
+        v = sampler.step(denoiser, v, t, s, memory, noise)
+    return v
+
+
+class DDPM(Sampler):
+    """Ancestral sampling [1]."""
+
+    deterministic = False
+
+    def step(
+        self, denoiser: Denoiser, v: Tensor, t: float, s: float, memory: Memory, noise: Noise
+    ) -> Tensor:
+        D, ratio = denoiser(v, t), (s / t) ** 2
+        return D + ratio * (v - D) + s * sqrt(1 - ratio) * noise(v)
+
+
+class DDIM(Sampler):
+    """Euler's rule in tau, exact where D is constant [2]."""
+
+    def step(
+        self, denoiser: Denoiser, v: Tensor, t: float, s: float, memory: Memory, noise: Noise
+    ) -> Tensor:
+        return torch.lerp(denoiser(v, t), v, s / t)
+
+
+class Heun(Sampler):
+    """The trapezoid rule, second order, two evaluations a step [3]."""
+
+    def step(
+        self, denoiser: Denoiser, v: Tensor, t: float, s: float, memory: Memory, noise: Noise
+    ) -> Tensor:
+        slope = (v - denoiser(v, t)) / t
+        ahead = v + (s - t) * slope
+        return v + (s - t) / 2 * (slope + (ahead - denoiser(ahead, s)) / s)
+
+
+class DPMpp(Sampler):
+    """The exponential integrator with one remembered evaluation, second order [4]."""
+
+    def step(
+        self, denoiser: Denoiser, v: Tensor, t: float, s: float, memory: Memory, noise: Noise
+    ) -> Tensor:
+        D, h, guess = denoiser(v, t), log(t / s), None
+        if memory.denoised is not None:
+            guess = torch.lerp(memory.denoised, D, 1 + h / (2 * memory.width))
+        memory.denoised, memory.width = D, h
+        return torch.lerp(D if guess is None else guess, v, s / t)
+
+
+SAMPLERS: dict[SamplerName, Sampler] = {
+    "dpmpp": DPMpp(),
+    "heun": Heun(),
+    "ddim": DDIM(),
+    "ddpm": DDPM(),
+}
+
+
+def no_noise(v: Tensor) -> Tensor:
+    """Noise of a deterministic sampler."""
+    return torch.zeros_like(v)
+
+
+def decode(
+    sampler: Sampler, denoiser: Denoiser, z: Tensor, taus: Sequence[float], noise: Noise = no_noise
+) -> Tensor:
+    """Latents z ~ N(0, 1) to values v; ``taus`` falls."""
+    v = run(sampler, denoiser, sqrt(1 + taus[0] ** 2) * z, taus, noise)
+    return denoiser(v, taus[-1])
+
+
+def encode(sampler: Sampler, denoiser: Denoiser, v: Tensor, taus: Sequence[float]) -> Tensor:
+    """Values v back to latents z; ``taus`` falls, as in :func:`decode`."""
+    top = run(sampler, denoiser, v, taus[::-1], no_noise)
+    return top / sqrt(1 + taus[0] ** 2)
+
+
+def crossing_share(values: Tensor) -> float:
+    """Share of neighbours on the last axis that fall although their latents rise."""
+    return float((values.diff(dim=-1) < 0).double().mean()) if values.shape[-1] > 1 else 0.0

@@ -1,0 +1,229 @@
+r"""Settings of the conditional diffusion, and the recipe that fills in what is left open.
+
+With n the rows a member trains on, unset fields become
+
+    members        4 below 1500 rows, 3 below 20 000, then 1
+    training steps log-log line through (1000, 250), (1600, 600), (80 000, 3000), flat outside
+    weight decay   clip(3000 / n, 0.1, 10), on matrices only
+    dropout        0.2 up to 2000 rows, then 0.1
+    hidden units   32 below 1500 rows, then 64
+    batch          min(256, n), each row with M = 4 noise draws
+    learning rate  1e-2 (attention: 3e-3), 20 warm-up steps, cosine to zero
+"""
+
+from dataclasses import dataclass, replace
+from math import ceil, isfinite
+from typing import Literal
+
+import numpy as np
+
+from causal_ddpm.core.errors import DataError
+
+ScheduleName = Literal["edm", "linear", "cosine", "flow"]
+SamplerName = Literal["dpmpp", "heun", "ddim", "ddpm"]
+Reading = Literal["coupling", "direction", "independent"]
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "schedule": ("edm", "linear", "cosine", "flow"),
+    "sampler": ("dpmpp", "heun", "ddim", "ddpm"),
+    "backbone": ("mlp",),
+    "condition_noise": ("coupling", "direction", "independent"),
+}
+_COUNTS = (
+    "n_members", "hidden_dim", "n_layers", "n_steps", "n_epochs", "batch_size", "n_draws",
+    "diffusion_steps", "n_sampling_steps", "n_heads", "dim",
+)  # fmt: skip
+_RANGES: dict[str, tuple[float, float, str]] = {
+    "dropout": (0.0, 0.9, "a share from 0 to 0.9"),
+    "learning_rate": (1e-8, 10.0, "a positive number, such as 0.01"),
+    "weight_decay": (0.0, 1e3, "a number from 0 to 1000"),
+    "beta_start": (1e-8, 0.999, "a variance between 0 and 1, such as 0.0001"),
+    "beta_end": (1e-8, 0.999, "a variance between 0 and 1, such as 0.02"),
+    "condition_strength": (0.0, 1e6, "a number from 0 upwards"),
+}
+
+
+@dataclass(frozen=True)
+class DiffusionSettings:
+    """How the diffusion is trained and read; None means the recipe of this module.
+
+    Parameters
+    ----------
+    n_members : int, optional
+        Networks a group; they differ in initialisation and minibatches only.
+    hidden_dim, n_layers : int, optional
+        Width and depth of the trunk (for attention: width of its feed-forward part, layers).
+    dropout, learning_rate, weight_decay : float, optional
+        Regularisation and step size of AdamW.
+    n_steps, n_epochs : int, optional
+        Length of training, one of the two. With epochs a share of each group's rows is held out
+        and every member keeps the weights that scored best on them.
+    batch_size, n_draws : int
+        Rows a minibatch, noise draws a row.
+    schedule : {"edm", "linear", "cosine", "flow"}
+    beta_start, beta_end : float, optional
+        Ends of the linear schedule; by default 1e-4 and 0.02 at 1000 steps, and
+        ``1000 / diffusion_steps`` times that otherwise.
+    diffusion_steps : int
+        Steps of the discrete linear schedule, and of ancestral sampling unless
+        ``n_sampling_steps`` is given.
+    sampler : {"dpmpp", "heun", "ddim", "ddpm"}
+    n_sampling_steps : int, optional
+        Noise levels visited; 18 by default for the deterministic samplers.
+    backbone : {"mlp", "attention"}
+    n_heads, dim : int
+        Heads and token width of the attention backbone.
+    condition_strength, condition_noise : float, {"coupling", "direction", "independent"}
+        lambda, and its reading in :mod:`causal_ddpm.diffusion.forward`.
+    device : {"auto", "cpu", "cuda", "cuda:0", ...}
+        Resolved when training starts.
+
+    Raises
+    ------
+    DataError
+        For a value outside its range, or when both ``n_steps`` and ``n_epochs`` are given.
+    """
+
+    n_members: int | None = None
+    hidden_dim: int | None = None
+    n_layers: int = 2
+    dropout: float | None = None
+    learning_rate: float | None = None
+    weight_decay: float | None = None
+    n_steps: int | None = None
+    n_epochs: int | None = None
+    batch_size: int | None = None
+    n_draws: int = 4
+    schedule: ScheduleName = "edm"
+    beta_start: float | None = None
+    beta_end: float | None = None
+    diffusion_steps: int = 1000
+    sampler: SamplerName = "dpmpp"
+    n_sampling_steps: int | None = None
+    backbone: Literal["mlp", "attention"] = "mlp"
+    n_heads: int = 2
+    dim: int = 32
+    condition_strength: float = 0.0
+    condition_noise: Reading = "coupling"
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            _check_choice(name, getattr(self, name), choices)
+        for name in _COUNTS:
+            _check_count(name, getattr(self, name))
+        for name, (low, high, words) in _RANGES.items():
+            _check_range(name, getattr(self, name), low, high, words)
+        self._check_together()
+
+    def _check_together(self) -> None:
+        if self.n_steps is not None and self.n_epochs is not None:
+            raise DataError(
+                "both n_steps and n_epochs are given", "one of them",
+                "Epochs are turned into n_epochs * ceil(rows / batch_size) steps.",
+            )  # fmt: skip
+        if self.backbone == "attention" and self.dim % self.n_heads:
+            raise DataError(
+                f"dim is {self.dim} with n_heads {self.n_heads}", "a dim that n_heads divides"
+            )
+        if self.n_sampling_steps == 1:
+            raise DataError("n_sampling_steps is 1", "at least 2 noise levels")
+        if self.diffusion_steps < 2:
+            raise DataError("diffusion_steps is 1", "at least 2 steps")
+        if self.beta_start and self.beta_end and self.beta_start >= self.beta_end:
+            raise DataError(
+                f"beta_start is {self.beta_start} and beta_end {self.beta_end}",
+                "beta_start below beta_end",
+            )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The numbers of one training run, all settled.
+
+    ``steps_per_epoch`` is None unless the length was given in epochs.
+    """
+
+    n_members: int
+    hidden_dim: int
+    dropout: float
+    learning_rate: float
+    weight_decay: float
+    batch_size: int
+    n_steps: int
+    steps_per_epoch: int | None
+
+
+def recipe(n: int, settings: DiffusionSettings, smallest: int | None = None) -> Recipe:
+    """Fill in what ``settings`` leaves open.
+
+    Parameters
+    ----------
+    n : int
+        Rows a member trains on (the largest group).
+    settings : DiffusionSettings
+    smallest : int, optional
+        Rows of the smallest group, which bounds the batch; ``n`` by default.
+    """
+    batch = min(settings.batch_size or 256, n if smallest is None else smallest)
+    per_epoch = ceil(n / batch)
+    steps = settings.n_steps or default_steps(n)
+    rate = 3e-3 if settings.backbone == "attention" else 1e-2
+    return Recipe(
+        n_members=settings.n_members or (4 if n < 1500 else 3 if n < 20_000 else 1),
+        hidden_dim=settings.hidden_dim or (32 if n < 1500 else 64),
+        dropout=_given(settings.dropout, 0.2 if n <= 2000 else 0.1),
+        learning_rate=_given(settings.learning_rate, rate),
+        weight_decay=_given(settings.weight_decay, float(np.clip(3000 / n, 0.1, 10.0))),
+        batch_size=batch,
+        n_steps=settings.n_epochs * per_epoch if settings.n_epochs else steps,
+        steps_per_epoch=per_epoch if settings.n_epochs else None,
+    )
+
+
+def default_steps(n: int) -> int:
+    """Training steps of the recipe for n rows."""
+    log_n, log_steps = np.log([1000, 1600, 80_000]), np.log([250, 600, 3000])
+    return int(round(float(np.exp(np.interp(np.log(n), log_n, log_steps)))))
+
+
+def departures(n: int, settings: DiffusionSettings) -> dict[str, tuple[float, float]]:
+    """Training fields whose given value differs from the recipe's: name -> (given, recipe).
+
+    Parameters
+    ----------
+    n : int
+        Rows a member trains on.
+    settings : DiffusionSettings
+    """
+    fields = ("n_members", "hidden_dim", "dropout", "learning_rate", "weight_decay", "batch_size")
+    plain = replace(settings, n_steps=None, n_epochs=None, **dict.fromkeys(fields))
+    given, default = recipe(n, settings), recipe(n, plain)
+    return {
+        name: (getattr(given, name), getattr(default, name))
+        for name in (*fields, "n_steps")
+        if getattr(given, name) != getattr(default, name)
+    }
+
+
+def _given(value: float | None, default: float) -> float:
+    return default if value is None else value
+
+
+def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise DataError(f"{name} is {value!r}", f"one of {', '.join(choices)}")
+
+
+def _check_count(name: str, value: object) -> None:
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if value is not None and not (whole and int(value) >= 1):  # type: ignore[call-overload]
+        raise DataError(f"{name} is {value!r}", "a whole number from 1 upwards")
+
+
+def _check_range(name: str, value: object, low: float, high: float, words: str) -> None:
+    if value is None:
+        return
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not number or not isfinite(value) or not low <= value <= high:  # type: ignore
+        raise DataError(f"{name} is {value!r}", words)

@@ -1,0 +1,225 @@
+r"""Training: G members as one network, each as if it were alone.
+
+A step draws for every member g its own rows b, noise levels and noise, and minimises the sum over
+members of
+
+    loss_g = mean_{b, m} w_b (F(u, log tau; x_b, a_b) - (tau v_b - eps) / sqrt(1 + tau^2))^2
+
+with AdamW (Loshchilov, Hutter 2019; betas .9, .99), 20 warm-up steps and a cosine to zero; weight
+decay acts on matrices only. All weights live in one sheet theta of shape (G, P), matrices first:
+a row is a member, so norms are clipped row by row and no member feels another.
+
+A row whose gradient is not finite is left out of that step. A member whose loss ends above twice
+that of the zero network (which is 1 for a standardised v) has diverged, and training is refused.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from math import cos, pi
+
+import torch
+from torch import Tensor
+
+from causal_ddpm.core.errors import ConvergenceError, ConvergenceWarning
+from causal_ddpm.diffusion.batches import Draws, Rows, gather
+from causal_ddpm.diffusion.denoiser import network_input, network_target
+from causal_ddpm.diffusion.forward import ForwardProcess
+from causal_ddpm.diffusion.network import Backbone, Weights
+from causal_ddpm.diffusion.schedule import Schedule
+from causal_ddpm.diffusion.settings import Recipe
+
+WARM_UP, MAX_NORM = 20, 5.0
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is minimised: F of ``backbone`` under the noise of ``schedule`` and ``forward``."""
+
+    backbone: Backbone
+    schedule: Schedule
+    forward: ForwardProcess
+
+    def loss(self, weights: Weights, rows: Rows, draws: Draws) -> Tensor:
+        """Loss of each member, shape (G,)."""
+        arm = rows.arm[..., None]
+        tau = self.schedule.log_tau_quantile(draws.p).exp() * self.forward.spread(arm)
+        v, eps = rows.v[..., None], draws.eps
+        u = network_input(v, eps, tau, self.forward.shift(arm))
+        context = self.backbone.encode(weights, rows.x, rows.arm, draws.mask)
+        error = self.backbone.head(weights, context, u, tau.log()) - network_target(v, eps, tau)
+        return (rows.w[..., None] * error**2).mean((1, 2))
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """How named weights lie in the columns of theta (G, P), matrices before vectors."""
+
+    shapes: dict[str, torch.Size]
+
+    @classmethod
+    def of(cls, weights: Weights) -> "Sheet":
+        """Layout of weights that carry the member axis."""
+        matrices = {k: w.shape[1:] for k, w in weights.items() if k.endswith(".W")}
+        vectors = {k: w.shape[1:] for k, w in weights.items() if not k.endswith(".W")}
+        return cls(matrices | vectors)
+
+    @property
+    def n_decayed(self) -> int:
+        """Columns that hold matrices."""
+        return sum(s.numel() for k, s in self.shapes.items() if k.endswith(".W"))
+
+    def join(self, weights: Weights) -> Tensor:
+        """theta of named weights."""
+        return torch.cat([weights[k].flatten(1) for k in self.shapes], 1)
+
+    def split(self, theta: Tensor) -> dict[str, Tensor]:
+        """Named weights of theta; views, so gradients reach theta."""
+        parts = theta.split([s.numel() for s in self.shapes.values()], dim=1)
+        return {k: p.unflatten(1, s) for (k, s), p in zip(self.shapes.items(), parts, strict=True)}
+
+
+@dataclass
+class FitRecord:
+    """What happened: ``losses`` (steps, G), steps left out per member, held-out scores."""
+
+    losses: Tensor
+    skipped: Tensor
+    held_out: list[Tensor] = field(default_factory=list)
+
+    @classmethod
+    def joined(cls, records: Sequence["FitRecord"]) -> "FitRecord":
+        """One record of several blocks of members."""
+        return cls(
+            torch.cat([r.losses for r in records], 1),
+            torch.cat([r.skipped for r in records]),
+            [torch.cat(s) for s in zip(*(r.held_out for r in records), strict=True)],
+        )
+
+
+@dataclass
+class Checkpoint:
+    """The best weights of each member on held-out rows.
+
+    Parameters
+    ----------
+    score : callable
+        Weights -> held-out loss of each member, shape (G,).
+    every : int
+        Steps between scores.
+    """
+
+    score: Callable[[Weights], Tensor]
+    every: int
+
+    def __post_init__(self) -> None:
+        self._best: tuple[Tensor, Tensor] | None = None
+
+    def update(self, weights: Weights, theta: Tensor) -> Tensor:
+        """Score the weights and remember each member's best; returns the scores."""
+        score = torch.nan_to_num(self.score(weights), nan=torch.inf)
+        if self._best is None:
+            self._best = score.clone(), theta.detach().clone()
+        else:
+            better = score < self._best[0]
+            self._best[0][better], self._best[1][better] = score[better], theta.detach()[better]
+        return score
+
+    @property
+    def best(self) -> Tensor:
+        """theta of the best scores."""
+        if self._best is None:
+            raise ConvergenceError("No held-out score was taken: train for at least one epoch.")
+        return self._best[1]
+
+
+def learning_rate_at(step: int, n_steps: int, peak: float) -> float:
+    """Linear warm-up over 20 steps times a cosine to zero."""
+    return peak * min(1.0, (step + 1) / WARM_UP) * 0.5 * (1 + cos(pi * step / n_steps))
+
+
+def clip_rows(gradient: Tensor, max_norm: float = MAX_NORM) -> Tensor:
+    """Scale each row to norm at most ``max_norm``, in place; rows that are not finite become 0.
+
+    Returns
+    -------
+    Tensor of bool, shape (G,)
+        The rows that were left out.
+    """
+    norm = torch.linalg.vector_norm(gradient, dim=1)
+    bad = ~torch.isfinite(norm)
+    if bad.any():
+        gradient[bad] = 0.0
+    gradient.mul_((max_norm / norm.clamp(min=max_norm)).nan_to_num_(0.0)[:, None])
+    return bad
+
+
+def train(
+    task: Task, weights: Weights, groups: Sequence[Rows], draws: Iterator[Draws], recipe: Recipe,
+    checkpoint: Checkpoint | None = None, progress: Callable[[float], None] = lambda share: None,
+) -> tuple[dict[str, Tensor], FitRecord]:
+    """Minimise the loss of every member.
+
+    Parameters
+    ----------
+    task : Task
+    weights : mapping
+        Initial weights, member axis first, members in group order.
+    groups : sequence of Rows
+        Each group's training rows.
+    draws : iterator of Draws
+        Random numbers, one a step.
+    recipe : Recipe
+    checkpoint : Checkpoint, optional
+        Keeps each member's best weights; otherwise the last are returned.
+    progress : callable
+        Called with the share of steps done.
+
+    Raises
+    ------
+    ConvergenceError
+        If a member diverged.
+    """  # fmt: skip
+    sheet = Sheet.of(weights)
+    theta, decayed = sheet.join(weights).requires_grad_(), sheet.n_decayed
+    optimiser = torch.optim.AdamW(
+        [theta], lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True
+    )
+    record = FitRecord(torch.empty(recipe.n_steps, len(theta)), torch.zeros(len(theta)))
+    rows = list(groups)
+    for step in range(recipe.n_steps):
+        draw = next(draws)
+        rate = learning_rate_at(step, recipe.n_steps, recipe.learning_rate)
+        optimiser.param_groups[0]["lr"] = rate
+        loss = task.loss(sheet.split(theta), gather(rows, draw.index), draw)
+        (theta.grad,) = torch.autograd.grad(loss.sum(), theta)
+        record.skipped += clip_rows(theta.grad).cpu()
+        theta.detach()[:, :decayed].mul_(1 - rate * recipe.weight_decay)
+        optimiser.step()
+        record.losses[step] = loss.detach()
+        if checkpoint is not None and (step + 1) % checkpoint.every == 0:
+            with torch.no_grad():
+                record.held_out.append(checkpoint.update(sheet.split(theta), theta))
+        if step % 10 == 9:
+            progress((step + 1) / recipe.n_steps)
+    _guard(record)
+    return sheet.split((checkpoint.best if checkpoint else theta).detach()), record
+
+
+def _guard(record: FitRecord) -> None:
+    """Refuse members that diverged; warn of steps that were left out."""
+    n_steps = len(record.losses)
+    tail = record.losses[-max(1, n_steps // 10) :].mean(0)
+    diverged = ~(tail <= 2 * max(1.0, float(record.losses[0].nan_to_num(1.0).mean())))
+    if bool(diverged.any()) or bool((record.skipped > 0.05 * n_steps).any()):
+        raise ConvergenceError(
+            f"Training diverged in {int(diverged.sum())} of {len(tail)} networks (loss "
+            f"{float(tail.nan_to_num(torch.inf).max()):.3g}, where a network that has learnt "
+            "nothing scores about 1): lower learning_rate, or check the target for extreme values."
+        )
+    if bool((record.skipped > 0).any()):
+        warnings.warn(
+            f"{int(record.skipped.sum())} training steps had a gradient that is not finite and "
+            "were left out; check the target for extreme values.",
+            ConvergenceWarning, stacklevel=3,
+        )  # fmt: skip
