@@ -76,7 +76,7 @@ def test_files_hold_the_draw_and_its_truth(tmp_path):
 
 
 def test_a_missing_folder_is_refused_in_a_sentence(tmp_path):
-    with pytest.raises(DataError, match="cannot be written to .*a folder that exists"):
+    with pytest.raises(DataError, match=r"cannot be written to .*a folder that exists"):
         write(tmp_path / "nowhere" / "firms.csv", 100)
 
 

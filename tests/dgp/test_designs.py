@@ -120,7 +120,7 @@ def test_known_constants():
 
 
 def test_unknown_names_and_sizes_are_refused():
-    with pytest.raises(DataError, match="no design 'gaus'.*Did you mean 'gauss'"):
+    with pytest.raises(DataError, match=r"no design 'gaus'.*Did you mean 'gauss'"):
         design_by_name("gaus")
     assert design_by_name("bimodal") is BIMODAL
     with pytest.raises(DataError, match="a draw of 0 rows"):

@@ -78,7 +78,7 @@ class MeanEffect:
         c = scores.clip_bound(d, w)
         omega = target.weights(d, e, c)
         comparisons, notes = check_overlap(
-            self.estimand.name, target.stand_ins, d=d, e=e, w=w, omega=omega, c=c
+            self.estimand.name, target.stand_ins, d=d, e=e, sampling=sampling, omega=omega, c=c
         )
         theta, phi = _solve_at(data, nuisances, target, c)
         details: dict[str, Any] = {

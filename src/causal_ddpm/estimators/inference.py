@@ -87,9 +87,14 @@ class Sampling:
         return self.frequency and self.clusters is None
 
     @property
+    def counts(self) -> Array:
+        """Rows that each row counts as, shape (n,): its frequency weight, else one."""
+        return self.weights if self.frequency else (self.weights > 0).astype(float)
+
+    @property
     def n_rows(self) -> int:
         """Rows of positive weight; with frequency weights the rows they stand for."""
-        return int(self.weights.sum() if self.frequency else (self.weights > 0).sum())
+        return int(self.counts.sum())
 
     @property
     def n_independent(self) -> float:
@@ -115,8 +120,7 @@ class Sampling:
 def sample_notes(data: CausalData, sampling: Sampling) -> list[Note]:
     """Warnings about few rows, few rows in an arm and few clusters."""
     notes = []
-    counts = sampling.weights if sampling.frequency else (sampling.weights > 0).astype(float)
-    treated = int(counts @ data.treatment)
+    treated = int(sampling.counts @ data.treatment)
     smaller = min(treated, sampling.n_rows - treated)
     if sampling.n_rows < FEW_ROWS or smaller < FEW_ROWS_IN_ARM:
         notes.append(

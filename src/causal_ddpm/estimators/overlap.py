@@ -8,13 +8,15 @@ in, with its weights omega (:mod:`causal_ddpm.estimators.scores`) and row weight
 - largest_share = the largest single w omega over their sum;
 - mass = sum_{D=a} w (1 - e_a) / max(e_a, c) / sum_{D != a} w. With true propensities its mean is
   one; it falls towards zero when the other arm lives where no row of arm a is found;
+- n_all, n_rows: rows of positive weight, in all and in arm a;
 - n_clipped: rows of arm a whose own weight was bounded;
 - n_outside: rows of any arm whose e_a is below the bound, comparable or not.
 
 Refusal (:class:`~causal_ddpm.core.errors.OverlapError`): effective_n < 10, or mass < .1, or
 out-of-fold propensities that separate the arms (area under the ROC curve at least .999).
 Warning: effective_n < 50 or below a tenth of the arm's rows, a single row with more than 5 % of
-the weight, mass outside [.7, 1.4], or a bound that acted on at least 1 % of the arm's rows.
+the weight, mass outside [.7, 1.4], a bound that acted on at least 1 % of the arm's rows, or
+at least 5 % of all rows beyond the bound.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from causal_ddpm.core.errors import OverlapError, OverlapWarning
-from causal_ddpm.estimators.inference import Note
+from causal_ddpm.estimators.inference import Note, Sampling
 from causal_ddpm.estimators.scores import Arms, Array, effective_sample_size
 
 MIN_EFFECTIVE_N = 10.0
@@ -38,6 +40,7 @@ FEW_EFFECTIVE_SHARE = 0.1
 LARGE_SHARE = 0.05
 FAIR_MASS = (0.7, 1.4)
 CLIPPED_SHARE = 0.01
+OUTSIDE_SHARE = 0.05
 
 ARM_WORDS = ("untreated", "treated")
 
@@ -47,6 +50,7 @@ class Comparison:
     """How well the rows of one arm stand in for the other's; see the module page."""
 
     arm: int
+    n_all: int
     n_rows: int
     effective_n: float
     largest_share: float
@@ -59,7 +63,7 @@ class Comparison:
         return asdict(self)
 
 
-def compare(arm: int, d: Arms, e: Array, w: Array, omega: Array, c: float) -> Comparison:
+def compare(arm: int, d: Arms, e: Array, sampling: Sampling, omega: Array, c: float) -> Comparison:
     """Measure one comparison.
 
     Parameters
@@ -70,24 +74,27 @@ def compare(arm: int, d: Arms, e: Array, w: Array, omega: Array, c: float) -> Co
         Treatments.
     e : ndarray, shape (n, 2)
         Propensities.
-    w, omega : ndarray, shape (n,)
-        Row weights and the weights of the estimand.
+    sampling : Sampling
+        Row weights and what they mean.
+    omega : ndarray, shape (n,)
+        Weights of the estimand.
     c : float
         The bound on propensities.
     """
-    stands_in = (d == arm) & (w > 0)
-    weights = (w * omega)[stands_in]
-    e_a = e[:, arm]
+    w, counts = sampling.weights, sampling.counts
+    own, e_a = d == arm, e[:, arm]
+    weights = np.where(own, w * omega, 0.0)
     odds = (1 - e_a) / np.maximum(e_a, c)
-    total = weights.sum()
+    per_row = np.divide(weights, counts, out=np.zeros_like(weights), where=counts > 0)
     return Comparison(
         arm=arm,
-        n_rows=int(stands_in.sum()),
-        effective_n=effective_sample_size(weights),
-        largest_share=float(weights.max() / total) if total > 0 else 1.0,
-        mass=float(w[stands_in] @ odds[stands_in] / w[d != arm].sum()),
-        n_clipped=int((e_a[stands_in] < c).sum()),
-        n_outside=int((e_a[w > 0] < c).sum()),
+        n_all=int(counts.sum()),
+        n_rows=int(counts @ own),
+        effective_n=effective_sample_size(weights, counts),
+        largest_share=float(per_row.max() / weights.sum()),
+        mass=float((w * odds)[own].sum() / w[~own].sum()),
+        n_clipped=int(counts @ (own & (e_a < c))),
+        n_outside=int(counts @ (e_a < c)),
     )
 
 
@@ -126,7 +133,14 @@ def refuse_no_overlap(estimand: str, auc: float, comparisons: Sequence[Compariso
 
 
 def check_overlap(
-    estimand: str, stand_ins: Sequence[int], *, d: Arms, e: Array, w: Array, omega: Array, c: float
+    estimand: str,
+    stand_ins: Sequence[int],
+    *,
+    d: Arms,
+    e: Array,
+    sampling: Sampling,
+    omega: Array,
+    c: float,
 ) -> tuple[list[Comparison], list[Note]]:
     """Compare the arms, refuse where there is no overlap, and say where it is weak.
 
@@ -136,10 +150,10 @@ def check_overlap(
         Name, for messages.
     stand_ins : sequence of int
         Arms that stand in for the other one.
-    d, e, w, omega, c
+    d, e, sampling, omega, c
         As in :func:`compare`.
     """
-    comparisons = [compare(arm, d, e, w, omega, c) for arm in stand_ins]
+    comparisons = [compare(arm, d, e, sampling, omega, c) for arm in stand_ins]
     refuse_no_overlap(estimand, separation(d, e), comparisons)
     return comparisons, overlap_notes(estimand, comparisons)
 
@@ -168,4 +182,6 @@ def _weaknesses(k: Comparison) -> list[str]:
         reasons.append(f"{arm} rows stand for {k.mass:.0%} of the {other} rows instead of 100 %")
     if k.n_clipped >= CLIPPED_SHARE * k.n_rows and k.n_clipped > 0:
         reasons.append(f"the weights of {k.n_clipped:,} {arm} rows were bounded")
+    if k.n_outside >= OUTSIDE_SHARE * k.n_all and k.n_outside > 0:
+        reasons.append(f"{k.n_outside:,} rows have hardly any {arm} row like them")
     return reasons

@@ -287,7 +287,7 @@ def _prepare(
     d, w, e = data.treatment, data.weights, nuisances.propensity
     c = scores.clip_bound(d, w)
     omega = scores.ate_weights(d, e, c)
-    comparisons, notes = check_overlap(name, (0, 1), d=d, e=e, w=w, omega=omega, c=c)
+    comparisons, notes = check_overlap(name, (0, 1), d=d, e=e, sampling=sampling, omega=omega, c=c)
     arms = tuple(_Arm(data.outcome, d == a, omega, nuisances, a) for a in (0, 1))
     details: dict[str, Any] = {
         "clip_bound": c,

@@ -185,7 +185,11 @@ def row_influence(phi: Array, w: Array, independent_copies: bool) -> Array:
     return phi * (weight / w.mean())[:, None]
 
 
-def effective_sample_size(weights: Array) -> float:
-    """(sum w)^2 / sum w^2 (Kish 1965): how many equally weighted rows carry as much information."""
-    total = float(weights @ weights)
+def effective_sample_size(weights: Array, counts: Array | None = None) -> float:
+    """(sum w)^2 / sum w^2 (Kish 1965): how many equally weighted rows carry as much information.
+
+    ``counts`` (n,) says that a row is several identical ones, which share its weight.
+    """
+    shared = weights / np.maximum(counts, 1.0) if counts is not None else weights
+    total = float(weights @ shared)
     return float(weights.sum() ** 2 / total) if total > 0 else 0.0
