@@ -228,6 +228,7 @@ def _cross_fit_parts(
     n_jobs: int,
     progress: Progress,
 ) -> _Parts:
+    _check_folds(model, fold_ids)
     root = seed_sequence(random_state)
     weights = data.weights if data.has_weights else None
     atom = find_atom(data.outcome, weights)
@@ -249,6 +250,16 @@ def _cross_fit_parts(
     continuous = cross_fit_continuous(settings, sample, atom is not None, root, n_jobs, progress)
     report.update(continuous.report)
     return _Parts(sample, atom, probability, atom_weights, continuous, report)
+
+
+def _check_folds(model: PotentialOutcomeModel, fold_ids: NDArray[np.int64]) -> None:
+    n_folds = len(np.unique(fold_ids))
+    if model.location == "stack" and n_folds < 3:
+        raise DataError(
+            f"n_folds is {n_folds}",
+            "at least 3 for the diffusion law",
+            "Its residuals come from fits that leave out two folds at a time.",
+        )
 
 
 def _thin(sample: Sample) -> bool:
@@ -379,10 +390,10 @@ class PotentialOutcomeLaw:
         other = np.flatnonzero(treatment != arm)
         if len(other):
             here = covariates.rows(other)
-            source = self.predictive(here, 1 - arm, n_nodes=128)
+            source = self.predictive(here, 1 - arm, n_nodes=64)
             z = ndtri(np.clip(source.rank(outcome[other], rng), 1e-9, 1 - 1e-9))
             z = rho * z + np.sqrt(1 - rho**2) * rng.standard_normal(len(other))
-            target = self.predictive(here, arm, n_nodes=128)
+            target = self.predictive(here, arm, n_nodes=64)
             result[other] = target.inverse(ndtr(z)[:, None])[:, 0]
         return result
 
