@@ -97,42 +97,59 @@ class Standardiser:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows on the device; leading axes (n,) for a group, (G, B) for a minibatch.
+    """Rows on the device, [x, v, weight, arm] side by side so that a minibatch is one gather.
 
-    ``x`` (..., d) standardised condition, ``v`` target, ``w`` weight, ``arm``.
+    Parameters
+    ----------
+    table : Tensor, shape (n, d + 3) for a group, (G, B, d + 3) for a minibatch
     """
 
-    x: Tensor
-    v: Tensor
-    w: Tensor
-    arm: Tensor
+    table: Tensor
 
     def __len__(self) -> int:
-        return len(self.v)
+        return len(self.table)
+
+    @property
+    def x(self) -> Tensor:
+        """Standardised conditions, (..., d)."""
+        return self.table[..., :-3]
+
+    @property
+    def v(self) -> Tensor:
+        """Targets."""
+        return self.table[..., -3]
+
+    @property
+    def w(self) -> Tensor:
+        """Weights, mean one within a group."""
+        return self.table[..., -2]
+
+    @property
+    def arm(self) -> Tensor:
+        """Condition arms, int64."""
+        return self.table[..., -1].long()
 
     def take(self, index: Tensor) -> "Rows":
-        """Rows at ``index``."""
-        return Rows(self.x[index], self.v[index], self.w[index], self.arm[index])
+        """Rows at ``index``, of any shape."""
+        return Rows(self.table[index])
 
 
 def rows_of(group: TrainingGroup, standardise: Standardiser, device: torch.device) -> Rows:
     """A group's rows as tensors, weights scaled to mean one."""
     w = np.ones(len(group)) if group.weights is None else np.asarray(group.weights, dtype=float)
-    as_float = [np.asarray(a, dtype=np.float32) for a in (group.target, w / w.mean())]
-    v, w32 = (torch.from_numpy(np.ascontiguousarray(a)).to(device) for a in as_float)
-    arm = torch.from_numpy(np.asarray(group.arm, dtype=np.int64)).to(device)
-    return Rows(standardise(group.condition).to(device), v, w32, arm)
+    last = np.column_stack([group.target, w / w.mean(), group.arm]).astype(np.float32)
+    return Rows(torch.cat([standardise(group.condition), torch.from_numpy(last)], 1).to(device))
 
 
 def gather(groups: list[Rows], index: Tensor) -> Rows:
     """Minibatch of each member; ``index`` (G, B), members in group order, equally many each."""
-    parts = [rows.take(i) for rows, i in zip(groups, index.chunk(len(groups)), strict=True)]
-    return Rows(*(torch.cat([getattr(p, name) for p in parts]) for name in ("x", "v", "w", "arm")))
+    parts = index.chunk(len(groups))
+    return Rows(torch.cat([g.table[i] for g, i in zip(groups, parts, strict=True)]))
 
 
 @dataclass(frozen=True)
 class Draws:
-    """Random numbers of one step: row ``index`` (G, B), ``p`` and ``eps`` (G, B, M), ``mask``."""
+    """Random numbers of one step: row ``index`` (G, B), ``p`` and ``eps`` (G, M, B), ``mask``."""
 
     index: Tensor
     p: Tensor
@@ -167,9 +184,9 @@ class MemberStream:
         return chain[:count]
 
     def uniforms(self, *shape: int) -> Tensor:
-        """Uniform on [0, 1), one draw in each of M equal cells of the last axis."""
-        M = shape[-1]
-        return (torch.rand(shape, generator=self.generator) + torch.arange(M)) / M
+        """Uniform on [0, 1), shape (..., M, B): one draw in each of M equal cells."""
+        M = shape[-2]
+        return (torch.rand(shape, generator=self.generator) + torch.arange(M)[:, None]) / M
 
     def normals(self, *shape: int) -> Tensor:
         """Standard normal draws."""
@@ -209,8 +226,8 @@ def draw_steps(
     B, M = batch
     while True:
         index = torch.stack([s.indices(BLOCK * B).view(BLOCK, B) for s in streams], 1)
-        p = torch.stack([s.uniforms(BLOCK, B, M) for s in streams], 1).to(device)
-        eps = torch.stack([s.normals(BLOCK, B, M) for s in streams], 1).to(device)
+        p = torch.stack([s.uniforms(BLOCK, M, B) for s in streams], 1).to(device)
+        eps = torch.stack([s.normals(BLOCK, M, B) for s in streams], 1).to(device)
         index, mask = index.to(device), None
         if rate > 0:
             mask = torch.stack([s.mask(rate, BLOCK, *mask_shape) for s in streams], 1).to(device)

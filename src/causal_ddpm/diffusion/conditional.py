@@ -199,11 +199,11 @@ class ConditionalDiffusion:
         size = max(1, ACTIVATION_FLOATS[device.type] // max(1, per_row))
         x = self.standardisers[group](condition)
         for i in range(0, len(x), size):
-            rows = x[i : i + size].to(device).expand(E, -1, -1)
+            rows = x[i : i + size].T.to(device).expand(E, -1, -1)
             yield self._reader(weights, rows, arm), wide[i : i + size].to(device)
 
     def _reader(self, weights: Weights, x: Tensor, arm: int) -> Reader:
-        arms = torch.full(x.shape[:2], arm, device=x.device)
+        arms = torch.full((len(x), x.shape[2]), arm, device=x.device)
         context = self.backbone.encode(weights, x, arms)
 
         def residual(u: Tensor, log_tau: Tensor | float) -> Tensor:

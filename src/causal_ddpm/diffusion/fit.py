@@ -82,7 +82,7 @@ class Cell:
 
 def blocks_of(cells: Sequence[Cell], floats: int) -> list[list[Cell]]:
     """Groups that are trained as one network, ``floats`` being one group's activation."""
-    limit = ACTIVATION_FLOATS[cells[0].fitted.x.device.type]
+    limit = ACTIVATION_FLOATS[cells[0].fitted.table.device.type]
     size = max(1, limit // floats)
     return [list(cells[i : i + size]) for i in range(0, len(cells), size)]
 
@@ -92,7 +92,7 @@ def fit_block(
     progress: Callable[[float], None],
 ) -> tuple[dict[str, Tensor], FitRecord]:
     """Train the members of some groups as one batched network."""
-    device = cells[0].fitted.x.device
+    device = cells[0].fitted.table.device
     members = [(c.name, e, len(c.fitted)) for c in cells for e in range(plan.n_members)]
     weights = initial_weights(task.backbone, members, seed, device)
     streams = [member_stream(seed, n, e, "train", size) for n, e, size in members]
@@ -129,7 +129,7 @@ def put_aside(
         return rows, None
     n_held = max(1, min(int(_HELD_OUT_SHARE * len(rows)), _HELD_OUT_MAX))
     order = torch.from_numpy(stream(seed, "group", name, "held-out").permutation(len(rows)))
-    order = order.to(rows.v.device)
+    order = order.to(rows.table.device)
     return rows.take(order[n_held:]), rows.take(order[:n_held])
 
 
@@ -156,8 +156,8 @@ def held_out_score(
 
 
 def _fixed_noise(noise: MemberStream, rows: Rows) -> tuple[Tensor, Tensor]:
-    n, device = len(rows), rows.v.device
-    return noise.uniforms(n, 8).to(device), noise.normals(n, 8).to(device)
+    n, device = len(rows), rows.table.device
+    return noise.uniforms(8, n).to(device), noise.normals(8, n).to(device)
 
 
 def fit_report(

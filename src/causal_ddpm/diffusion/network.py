@@ -1,7 +1,9 @@
 r"""The network F(u, log tau; x, arm), G members at once.
 
 A backbone is an architecture without weights: pure functions of a dictionary of tensors whose
-first axis is the member g = 1..G, so G networks train and answer as one batched product.
+first axis is the member g = 1..G, so G networks train and answer as one batched product. Within a
+member columns are points: a layer is W x + b with x of shape (features, points), and for the head
+the points are M values of u for each of B rows, (M, B).
 
     encode   context h(x, arm), once a row
     head     F(u, log tau; h), M times a row in training, nodes x levels times in reading
@@ -25,7 +27,7 @@ from math import log, sqrt
 
 import torch
 from torch import Tensor
-from torch.nn.functional import silu
+from torch.nn.functional import one_hot, silu
 
 from causal_ddpm.core.errors import DataError
 
@@ -56,13 +58,15 @@ class Backbone(ABC):
         """Shape of one member's dropout mask for a minibatch."""
 
     @abstractmethod
-    def encode(self, weights: Weights, x: Tensor, arm: Tensor, mask: Tensor | None = None) -> Tensor:
+    def encode(
+        self, weights: Weights, x: Tensor, arm: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         """Context of each row.
 
         Parameters
         ----------
         weights : mapping
-        x : Tensor, shape (G, B, d)
+        x : Tensor, shape (G, d, B)
             Standardised conditions.
         arm : Tensor of int64, shape (G, B)
         mask : Tensor, shape (G, *mask_shape(B)), optional
@@ -70,26 +74,26 @@ class Backbone(ABC):
 
         Returns
         -------
-        Tensor, shape (G, B, ...)
+        Tensor, shape (G, ..., B)
         """
 
     @abstractmethod
     def head(
         self, weights: Weights, context: Tensor, u: Tensor, log_tau: Tensor | float
     ) -> Tensor:
-        """F at u.
+        """F at M values for every row.
 
         Parameters
         ----------
         weights : mapping
-        context : Tensor, shape (G, B, ...)
-        u : Tensor, shape (G, B, M)
-        log_tau : Tensor, shape (G, B, M), or float
+        context : Tensor, shape (G, ..., B)
+        u : Tensor, shape (G, M, B)
+        log_tau : Tensor, shape (G, M, B), or float
             A float is one level shared by all.
 
         Returns
         -------
-        Tensor, shape (G, B, M)
+        Tensor, shape (G, M, B)
         """
 
 
@@ -116,34 +120,44 @@ def check_weights(backbone: Backbone, weights: Weights, n_groups: int) -> None:
 
 
 def geometric(low: float, high: float, n: int) -> Tensor:
-    """n frequencies from low to high in equal ratios."""
-    return torch.exp(torch.linspace(log(low), log(high), n))
+    """n frequencies from low to high in equal ratios, shape (n, 1)."""
+    return torch.exp(torch.linspace(log(low), log(high), n))[:, None]
 
 
-def waves(x: Tensor, frequencies: Tensor) -> Tensor:
-    """sin and cos of x at each frequency, on a new last axis."""
-    angle = x[..., None] * frequencies.to(x)
-    return torch.cat([angle.sin(), angle.cos()], -1)
-
-
-def noise_features(log_tau: Tensor) -> Tensor:
-    """psi(log tau)."""
-    return waves(log_tau, geometric(0.25, 4.0, N_TAU))
+U_WAVES = geometric(0.7, 6.0, N_U)
+TAU_WAVES = geometric(0.25, 4.0, N_TAU)
 
 
 def value_features(u: Tensor) -> Tensor:
-    """phi(u)."""
-    return torch.cat([u[..., None], waves(u, geometric(0.7, 6.0, N_U))], -1)
+    """phi(u): (G, N) to (G, 1 + 2 N_U, N)."""
+    angle = u[:, None] * U_WAVES.to(u.device)
+    return torch.cat([u[:, None], angle.sin(), angle.cos()], 1)
 
 
-def uniform_matrix(n_in: int, n_out: int, generator: torch.Generator) -> Tensor:
+def noise_features(log_tau: Tensor) -> Tensor:
+    """psi(log tau): (G, N) to (G, 2 N_TAU, N)."""
+    angle = log_tau[:, None] * TAU_WAVES.to(log_tau.device)
+    return torch.cat([angle.sin(), angle.cos()], 1)
+
+
+def uniform_matrix(n_out: int, n_in: int, generator: torch.Generator) -> Tensor:
     """Entries uniform with variance 0.64 / n_in."""
-    return (2 * torch.rand(n_in, n_out, generator=generator) - 1) * (0.8 * sqrt(3.0 / n_in))
+    return (2 * torch.rand(n_out, n_in, generator=generator) - 1) * (0.8 * sqrt(3.0 / n_in))
 
 
 def linear(weights: Weights, name: str, x: Tensor) -> Tensor:
-    """x W + b for each member; x is (G, rows, in)."""
-    return torch.baddbmm(weights[name + ".b"], x, weights[name + ".W"])
+    """W x + b for each member; x is (G, in, N)."""
+    return torch.baddbmm(weights[name + ".b"], weights[name + ".W"], x)
+
+
+def first_layer(weights: Weights, u: Tensor, log_tau: Tensor | float) -> Tensor:
+    """W [phi(u); psi(log tau)] + b for u (G, N), shape (G, H, N)."""
+    phi, W, b = value_features(u), weights["first.W"], weights["first.b"]
+    if isinstance(log_tau, Tensor):
+        return torch.baddbmm(b, W, torch.cat([phi, noise_features(log_tau)], 1))
+    psi = noise_features(torch.tensor([[log_tau]], dtype=u.dtype, device=u.device))
+    W_u, W_tau = W.split([phi.shape[1], psi.shape[1]], dim=2)
+    return torch.baddbmm(b + W_tau @ psi, W_u, phi)
 
 
 @dataclass(frozen=True)
@@ -168,48 +182,41 @@ class MLP(Backbone):
 
     def initial(self, generator: torch.Generator) -> dict[str, Tensor]:
         H, A = self.width, self.n_arms
-        sizes = {"in": (self.n_columns, H)}
-        sizes |= {f"trunk{i}": (H, H) for i in range(1, self.n_layers)}
-        sizes |= {"arm": (H, A * H), "h": (H, H), "first": (1 + 2 * N_U + 2 * N_TAU, H), "z": (H, H)}
-        weights: dict[str, Tensor] = {}
-        for name, (n_in, n_out) in sizes.items():
-            weights[name + ".W"] = uniform_matrix(n_in, n_out, generator)
-            weights[name + ".b"] = torch.zeros(1, n_out)
-        return weights | {"out.W": torch.zeros(H, 1), "out.b": torch.zeros(1, 1)}
+        sizes = {"in": self.n_columns, "h": H, "first": 1 + 2 * N_U + 2 * N_TAU, "z": H}
+        sizes |= {f"trunk{i}": H for i in range(1, self.n_layers)}
+        weights = {"out.W": torch.zeros(1, H), "out.b": torch.zeros(1, 1)}
+        for name, n_in in sizes.items():
+            weights[name + ".W"] = uniform_matrix(H, n_in, generator)
+            weights[name + ".b"] = torch.zeros(H, 1)
+        weights["arm.W"] = torch.cat([uniform_matrix(H, H, generator) for _ in range(A)], 1)
+        weights["arm.b"] = torch.zeros(H, A)
+        return weights
 
     @property
     def node_floats(self) -> int:
         return self.width
 
     def mask_shape(self, n_rows: int) -> tuple[int, ...]:
-        return (2, n_rows, self.width)
+        return (2, self.width, n_rows)
 
-    def encode(self, weights: Weights, x: Tensor, arm: Tensor, mask: Tensor | None = None) -> Tensor:
+    def encode(
+        self, weights: Weights, x: Tensor, arm: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         h = silu(linear(weights, "in", x))
         h = h if mask is None else h * mask[:, 0]
         for i in range(1, self.n_layers):
             h = h + silu(linear(weights, f"trunk{i}", h))
-        each = linear(weights, "arm", h).unflatten(-1, (self.n_arms, self.width))
-        own = each.gather(2, arm[..., None, None].expand(-1, -1, 1, self.width)).squeeze(2)
-        h = h + silu(own)
+        own = one_hot(arm, self.n_arms).to(h.dtype).transpose(1, 2)
+        placed = (own[:, :, None] * h[:, None]).flatten(1, 2)
+        h = h + silu(torch.baddbmm(weights["arm.b"] @ own, weights["arm.W"], placed))
         h = h if mask is None else h * mask[:, 1]
         return linear(weights, "h", h)
 
     def head(
         self, weights: Weights, context: Tensor, u: Tensor, log_tau: Tensor | float
     ) -> Tensor:
-        G, B, M = u.shape
-        z = self._first(weights, u, log_tau).view(G, B, M, self.width)
-        z = silu(z.add_(context[:, :, None]), inplace=not context.requires_grad)
-        z = z.view(G, B * M, self.width)
+        level = log_tau.flatten(1) if isinstance(log_tau, Tensor) else log_tau
+        z = first_layer(weights, u.flatten(1), level).unflatten(2, u.shape[1:])
+        z = silu(z + context[:, :, None]).flatten(2)
         z = z + silu(linear(weights, "z", z))
-        return linear(weights, "out", z).view(G, B, M)
-
-    def _first(self, weights: Weights, u: Tensor, log_tau: Tensor | float) -> Tensor:
-        """W_u phi(u) + W_tau psi(log tau) + b, shape (G, B M, H)."""
-        phi = value_features(u).flatten(1, 2)
-        if isinstance(log_tau, Tensor):
-            return linear(weights, "first", torch.cat([phi, noise_features(log_tau).flatten(1, 2)], -1))
-        W, n_phi = weights["first.W"], phi.shape[-1]
-        psi = noise_features(torch.tensor([log_tau], dtype=u.dtype, device=u.device))
-        return torch.baddbmm(weights["first.b"] + psi @ W[:, n_phi:], phi, W[:, :n_phi])
+        return linear(weights, "out", z).view(u.shape)

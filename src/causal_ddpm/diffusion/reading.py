@@ -28,7 +28,7 @@ class Reader:
     Parameters
     ----------
     denoiser : Denoiser
-        Of all members, on tensors (E, b, Q).
+        Of all members, on tensors (E, Q, b).
     flow : Sampler
         A deterministic sampler.
     taus : list of float
@@ -44,11 +44,11 @@ class Reader:
 
     def decode(self, z: Tensor) -> Tensor:
         """Each member's values at latents z (b, Q), shape (E, b, Q)."""
-        return decode(self.flow, self.denoiser, z.expand(self.n_members, -1, -1), self.taus)
+        return decode(self.flow, self.denoiser, self._spread(z), self.taus).transpose(1, 2)
 
     def encode(self, v: Tensor) -> Tensor:
         """Each member's latents of v (b, Q), shape (E, b, Q)."""
-        return encode(self.flow, self.denoiser, v.expand(self.n_members, -1, -1), self.taus)
+        return encode(self.flow, self.denoiser, self._spread(v), self.taus).transpose(1, 2)
 
     def ancestral(self, z: Tensor, taus: list[float], generator: torch.Generator) -> Tensor:
         """Ancestral draws started from z (b, Q), shape (b, Q); draw q follows member q mod E."""
@@ -56,10 +56,13 @@ class Reader:
         def noise(v: Tensor) -> Tensor:
             return torch.randn(v.shape, generator=generator).to(v.device)
 
-        start = z.expand(self.n_members, -1, -1)
-        draws = decode(SAMPLERS["ddpm"], self.denoiser, start, taus, noise)
-        turn = torch.arange(z.shape[1], device=z.device) % self.n_members
-        return draws.gather(0, turn.expand(1, *z.shape))[0]
+        draws = decode(SAMPLERS["ddpm"], self.denoiser, self._spread(z), taus, noise)
+        turn = torch.arange(z.shape[1], device=z.device)
+        return draws[turn % self.n_members, turn].T
+
+    def _spread(self, z: Tensor) -> Tensor:
+        """The same values (b, Q) for each member, laid out (E, Q, b)."""
+        return z.T.contiguous().expand(self.n_members, -1, -1)
 
     def invert(self, v: Tensor) -> Tensor:
         """Latents z (b, Q) with mean_e q_e(z) = v."""

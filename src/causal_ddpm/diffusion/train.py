@@ -42,13 +42,12 @@ class Task:
 
     def loss(self, weights: Weights, rows: Rows, draws: Draws) -> Tensor:
         """Loss of each member, shape (G,)."""
-        arm = rows.arm[..., None]
-        tau = self.schedule.log_tau_quantile(draws.p).exp() * self.forward.spread(arm)
-        v, eps = rows.v[..., None], draws.eps
-        u = network_input(v, eps, tau, self.forward.shift(arm))
-        context = self.backbone.encode(weights, rows.x, rows.arm, draws.mask)
+        arm, v, eps = rows.arm, rows.v[:, None], draws.eps
+        tau = self.schedule.log_tau_quantile(draws.p).exp() * self.forward.spread(arm)[:, None]
+        u = network_input(v, eps, tau, self.forward.shift(arm)[:, None])
+        context = self.backbone.encode(weights, rows.x.transpose(1, 2), arm, draws.mask)
         error = self.backbone.head(weights, context, u, tau.log()) - network_target(v, eps, tau)
-        return (rows.w[..., None] * error**2).mean((1, 2))
+        return (rows.w[:, None] * error**2).mean((1, 2))
 
 
 @dataclass(frozen=True)
