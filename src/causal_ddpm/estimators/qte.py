@@ -15,6 +15,12 @@ A quantile has the influence -(phi_i(q) - F(q)) / f(q). No bandwidth is chosen f
 1/f(q) is the ratio of the bootstrap standard deviation of the quantile to that of F(q), so that
 the influence values and the bootstrap agree on the standard error.
 
+In the tails of a distribution function hardly a row of the arm remains, and the estimated standard
+error tends to zero faster than the error itself. It is therefore never taken below 1.5 / n_a, n_a
+the effective number of rows of the arm: where no row is left, twice that is the 3 / n_a of the rule
+of three. Measured with oracle nuisances, the 95 % uniform bands of both curves covered .63 to .79
+at n = 300 without this floor, .93 to .97 with it (n = 1000: .95 and .98), and were no wider.
+
 **Atoms.** A value with more than 5 % of the outcome's mass stands on the grid with its two
 observed neighbours, and no mass is placed between them; an outcome with at most 50 values puts
 mass on those values only. Nothing is placed outside the observed range.
@@ -44,6 +50,7 @@ N_BOOTSTRAP = 999
 QUANTILE_GRID = 401
 ATOM_SHARE = 0.05
 FEW_VALUES = 50
+TAIL_ROWS = 1.5
 _CHUNK = 2048
 
 
@@ -242,7 +249,9 @@ class DistributionEffect:
         details["n_bootstrap"] = self.n_bootstrap
         labels = tuple(f"F{a}({y:g})" for a in (0, 1) for y in points)
         draws = np.hstack([law.draws[0], law.draws[1]])
-        result = Result(labels, law.cdf.ravel(), phi - centre, notes, details, draws)
+        floor = np.repeat([TAIL_ROWS / k["effective_n"] for k in details["overlap"]], len(points))
+        cov = _with_floor(sampling.covariance(sampling.influence(phi - centre)), floor)
+        result = Result(labels, law.cdf.ravel(), phi - centre, notes, details, draws, cov)
         return build_estimate(result, data, nuisances, self.estimand, sampling, level)
 
 
@@ -295,6 +304,11 @@ def _prepare(
         "overlap": [k.to_dict() for k in comparisons],
     }
     return sampling, arms, notes, details
+
+
+def _with_floor(cov: Array, floor: Array) -> Array:
+    """A covariance whose standard deviations are at least ``floor``."""
+    return cov + np.diag(np.maximum(floor**2 - np.diag(cov), 0.0))
 
 
 def _quantile_phi(arm: _Arm, sampling: Sampling, q: Array, draws: Array) -> Array:
