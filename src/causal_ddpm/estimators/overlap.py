@@ -14,9 +14,9 @@ in, with its weights omega (:mod:`causal_ddpm.estimators.scores`) and row weight
 
 Refusal (:class:`~causal_ddpm.core.errors.OverlapError`): effective_n < 10, or mass < .1, or
 out-of-fold propensities that separate the arms (area under the ROC curve at least .999).
-Warning: effective_n < 50 or below a tenth of the arm's rows, a single row with more than 5 % of
-the weight, mass outside [.7, 1.4], a bound that acted on at least 1 % of the arm's rows, or
-at least 5 % of all rows beyond the bound.
+Warning: effective_n below a tenth of the arm's rows, or below 50 and half of them; a single row
+with more than 10 % of the weight; mass outside [.7, 1.4]; a bound that acted on at least 1 % of
+the arm's rows; at least 5 % of all rows beyond the bound.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ MIN_EFFECTIVE_N = 10.0
 MIN_MASS = 0.1
 SEPARATING_AUC = 0.999
 FEW_EFFECTIVE = 50.0
-FEW_EFFECTIVE_SHARE = 0.1
-LARGE_SHARE = 0.05
+FEW_EFFECTIVE_SHARES = (0.5, 0.1)
+LARGE_SHARE = 0.1
 FAIR_MASS = (0.7, 1.4)
 CLIPPED_SHARE = 0.01
 OUTSIDE_SHARE = 0.05
@@ -172,7 +172,8 @@ def overlap_notes(estimand: str, comparisons: Sequence[Comparison]) -> list[Note
 def _weaknesses(k: Comparison) -> list[str]:
     arm, other = ARM_WORDS[k.arm], ARM_WORDS[1 - k.arm]
     reasons = []
-    if k.effective_n < max(FEW_EFFECTIVE, FEW_EFFECTIVE_SHARE * k.n_rows):
+    half, tenth = (share * k.n_rows for share in FEW_EFFECTIVE_SHARES)
+    if k.effective_n < max(tenth, min(FEW_EFFECTIVE, half)):
         reasons.append(
             f"the {k.n_rows:,} {arm} rows count as about {k.effective_n:.0f} equally weighted ones"
         )
