@@ -382,7 +382,7 @@ class CausalInferenceFramework:
         shared = int(np.isin(_row_hashes(dataset), trained.row_hashes).sum())
         if shared:
             self._note(
-                f"{shared:,} of these rows were also trained on; their standard errors are too small. "
+                f"{shared:,} of these rows were also trained on; standard errors are too small. "
                 "Train on exactly the rows you score, or score rows that were held out."
             )
         return _predicted(trained, dataset)
@@ -411,7 +411,8 @@ def _refuse_other(dataset: Any) -> None:
         raise DataError(
             f"the dataset is a {type(dataset).__name__}",
             "what prepare_data(...) returns",
-            "Call framework.prepare_data(df, treatment_col=..., outcome_col=..., confounder_cols=[...]) first.",
+            "Call framework.prepare_data(df, treatment_col=..., outcome_col=..., "
+            "confounder_cols=[...]) first.",
         )
 
 
@@ -420,7 +421,7 @@ def _row_hashes(data: CausalData) -> NDArray[np.uint64]:
     import pandas as pd
 
     frame = _rows(data)[[data.treatment_name, data.outcome_name, *sorted(data.confounder_names)]]
-    return pd.util.hash_pandas_object(frame, index=False).to_numpy()
+    return pd.util.hash_pandas_object(frame, index=False).to_numpy(dtype=np.uint64)
 
 
 def _rows(data: CausalData) -> pd.DataFrame:

@@ -138,8 +138,9 @@ def _conclude(analysis: "Analysis", benchmark: tuple[float, float], naive: float
     effect: Any = analysis.headline
     low, high = effect.interval()
     inside = "contains" if low <= benchmark[0] <= high else "does not contain"
+    value, std_error = (prose.number(x, 0) for x in benchmark)
     typer.echo(
-        f"\nExperimental benchmark  {prose.number(benchmark[0], 0)} (SE {prose.number(benchmark[1], 0)})\n"
+        f"\nExperimental benchmark  {value} (SE {std_error})\n"
         f"Naive difference        {prose.number(naive, 0)}\n"
         f"Diffusion ATT           {prose.number(effect.value, 0)} "
         f"({prose.interval(low, high, analysis.level, 0)})\n"

@@ -37,6 +37,13 @@ class Location(StrEnum):
     none = "none"
 
 
+class WeightsType(StrEnum):
+    """What a weight stands for."""
+
+    sampling = "sampling"
+    frequency = "frequency"
+
+
 class Accuracy(StrEnum):
     """How much work the stack of regressions does."""
 
@@ -58,7 +65,7 @@ def estimate(  # noqa: PLR0913 - a command's options are its arguments
     confounders: Annotated[
         str,
         typer.Option(
-            help="Columns fixed before treatment, separated by commas; numbers, true/false or categories.",
+            help="Columns fixed before treatment, separated by commas.",
             show_default=False,
         ),
     ],
@@ -69,7 +76,10 @@ def estimate(  # noqa: PLR0913 - a command's options are its arguments
             show_default="ate and att",
         ),
     ] = None,
-    weights: Annotated[str | None, typer.Option(help="Column of sampling weights.")] = None,
+    weights: Annotated[str | None, typer.Option(help="Column of weights.")] = None,
+    weights_type: Annotated[
+        WeightsType, typer.Option(help="What a weight stands for: units of a population, or rows.")
+    ] = WeightsType.sampling,
     clusters: Annotated[
         str | None, typer.Option(help="Column whose equal values mark dependent rows.")
     ] = None,
@@ -85,7 +95,7 @@ def estimate(  # noqa: PLR0913 - a command's options are its arguments
     location: Annotated[
         Location,
         typer.Option(
-            help="What the diffusion learns: residuals of a stack of regressions, or the outcome itself (none).",
+            help="Diffuse the residual of a stack of regressions, or the outcome itself (none).",
         ),
     ] = Location.stack,
     accuracy: Annotated[
@@ -119,6 +129,7 @@ def estimate(  # noqa: PLR0913 - a command's options are its arguments
             "outcome": outcome,
             "confounders": _names(confounders),
             "weights": weights,
+            "weights_type": weights_type.value,
             "clusters": clusters,
             "unit_id": unit_id,
         },

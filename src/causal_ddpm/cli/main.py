@@ -9,7 +9,6 @@ import traceback
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-import click
 import typer
 
 from causal_ddpm import __version__
@@ -19,9 +18,11 @@ from causal_ddpm.cli.options import Debug
 from causal_ddpm.cli.simulate import simulate
 from causal_ddpm.core.errors import CausalDDPMError
 
+_USAGE_ERRORS: Any = typer.BadParameter.__mro__[2]
+"""Root of typer's usage errors, which it does not export: BadParameter, UsageError, then this."""
+
 app = typer.Typer(
     name="causal-ddpm",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
     help="Causal effects with honest intervals, from a data file, in one command.",
@@ -86,20 +87,23 @@ def run(arguments: Sequence[str]) -> int:
     state: dict[str, Any] = {"debug": False}
     try:
         result = typer.main.get_command(app).main(
-            args=list(arguments), prog_name="causal-ddpm", standalone_mode=False, obj=state
+            args=list(arguments) or ["--help"],
+            prog_name="causal-ddpm",
+            standalone_mode=False,
+            obj=state,
         )
-    except click.exceptions.Exit as stop:
+    except typer.Exit as stop:
         return int(stop.exit_code)
-    except (click.exceptions.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         return _fail("Interrupted; nothing was written.", 130, state)
-    except click.ClickException as error:
+    except _USAGE_ERRORS as error:
         return _fail(error.format_message(), error.exit_code, state)
     except CausalDDPMError as error:
         return _fail(str(error), error.exit_code, state)
     except Exception as error:
-        sentence = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        found = f"{type(error).__name__}: {error}"
         return _fail(
-            f"Unexpected failure ({sentence}); run again with --debug to see where.", 1, state
+            f"Unexpected failure ({found}); run again with --debug to see where.", 1, state
         )
     return result if isinstance(result, int) else 0
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from causal_ddpm.core.files import write_text
-from causal_ddpm.report import html, tables
+from causal_ddpm.report import html, prose, tables
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,8 +29,9 @@ def show(analysis: "Analysis", files: Sequence[Path] = ()) -> None:
     from rich.console import Console
 
     out = Console(highlight=False, markup=False, soft_wrap=True)
-    if analysis.truth is not None:
-        out.print(f"SIMULATED DATA. {analysis.truth.sentence}\n", style="green")
+    banner = prose.simulated(analysis)
+    if banner is not None:
+        out.print(f"SIMULATED DATA. {banner}\n", style="green")
     data = analysis.data
     n1 = int(data.treatment.sum())
     out.print(
@@ -38,9 +39,8 @@ def show(analysis: "Analysis", files: Sequence[Path] = ()) -> None:
         f"{n1:,} treated, {data.n - n1:,} untreated rows"
     )
     _print_table(out, analysis)
-    out.print(
-        f"{analysis.headline.method}; {analysis.n_folds} folds; {analysis.provenance.wall_seconds:.1f} s"
-    )
+    seconds = analysis.provenance.wall_seconds
+    out.print(f"{analysis.headline.method}; {analysis.n_folds} folds; {seconds:.1f} s")
     for path in files:
         out.print(f"Wrote {path}")
     warn = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)

@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from causal_ddpm.core.data import CausalData
-from causal_ddpm.core.errors import DataError, OverlapError
+from causal_ddpm.core.errors import OverlapError
 from causal_ddpm.core.estimand import ATE, ATT, ATU, QTE, Estimand, PotentialDistributions
 from causal_ddpm.core.estimate import SCHEMA_VERSION, Estimate
 from causal_ddpm.core.protocols import OutcomeModel, Progress, PropensityModel, silent
@@ -72,10 +72,10 @@ class AnalysisSettings:
             "folds": self.n_folds,
             "repeats": self.n_repeats,
             "level": self.level,
-            "outcome model": _model_words(self.outcome_model, "diffusion law (default settings)"),
-            "propensity model": _model_words(
-                self.propensity_model, "propensity mix (default settings)"
-            ),
+            "outcome_model": _model_name(self.outcome_model, "diffusion law"),
+            "propensity_model": _model_name(self.propensity_model, "propensity mix"),
+            "outcome_model_settings": repr(self.outcome_model),
+            "propensity_model_settings": repr(self.propensity_model),
         }
 
 
@@ -142,6 +142,18 @@ class Analysis:
         return self.nuisances.mean[:, 1] - self.nuisances.mean[:, 0]
 
     @property
+    def headline_rows(self) -> NDArray[np.bool_]:
+        """The rows that the headline is about: all, the treated or the untreated, shape (n,)."""
+        treated = self.data.treatment == 1
+        every = np.ones_like(treated)
+        return {"ATT": treated, "ATU": ~treated}.get(self.headline.estimand, every)
+
+    @property
+    def n_folds(self) -> int:
+        """Folds of the cross-fitting."""
+        return self.nuisances.n_folds
+
+    @property
     def assumptions(self) -> tuple[str, ...]:
         """What the estimates rest on, each sentence once."""
         return tuple(dict.fromkeys(text for e in self.estimates for text in e.assumptions))
@@ -195,8 +207,8 @@ def analyse(
     ----------
     data : CausalData
     estimands : sequence of Estimand
-        At least one average effect (ATE, ATT, ATU); the first one is the headline. Distributions
-        and quantile effects are added by themselves where the outcome model and the overlap allow.
+        The first average effect (ATE, ATT, ATU) is the headline; the ATE joins where none is given.
+        Distributions and quantile effects come by themselves where outcome model and overlap allow.
     settings : AnalysisSettings, optional
     source : Source, optional
         Where the rows come from, the unit of the outcome, the truth of a simulation.
@@ -216,10 +228,9 @@ def analyse(
         Also kept in ``Analysis.warnings``.
     """
     settings, source = settings or AnalysisSettings(), source or Source()
-    if not any(isinstance(e, ATE | ATT | ATU) for e in estimands):
-        raise DataError("no average effect was asked for", "at least one of ATE(), ATT(), ATU()")
+    wanted, headline = _with_headline(estimands)
     clock = time.perf_counter(), time.process_time()
-    nuisances, estimates = _estimate(data, estimands, settings, n_jobs, _first(progress, 0.92))
+    nuisances, estimates = _estimate(data, wanted, settings, n_jobs, _first(progress, 0.92))
     distributions, quantiles, notes = _whole_laws(data, nuisances, settings, progress)
     progress("diagnostics", 0.98)
     found = [text for e in estimates for text in e.warnings]
@@ -232,7 +243,7 @@ def analyse(
         quantiles=quantiles,
         naive=naive_difference(data),
         overlap=overlap(data, nuisances),
-        balance=balance(data, nuisances),
+        balance=balance(data, nuisances, headline),
         warnings=tuple(dict.fromkeys([*found, *notes])),
         provenance=Provenance.now(
             source.name,
@@ -247,6 +258,13 @@ def analyse(
     return analysis
 
 
+def _with_headline(estimands: Sequence[Estimand]) -> tuple[list[Estimand], Estimand]:
+    """The estimands and the headline, their first average effect; the ATE joins where none is."""
+    wanted = [estimands] if isinstance(estimands, Estimand) else list(estimands)
+    means = [e for e in wanted if isinstance(e, ATE | ATT | ATU)]
+    return (wanted, means[0]) if means else ([ATE(), *wanted], ATE())
+
+
 def _estimate(
     data: CausalData,
     estimands: Sequence[Estimand],
@@ -257,7 +275,8 @@ def _estimate(
     """Nuisances of the first repeat, and the estimates over all repeats."""
     repeats = nuisances_of_repeats(
         data, settings.outcome_model, settings.propensity_model, n_folds=settings.n_folds,
-        n_repeats=settings.n_repeats, random_state=settings.random_state, n_jobs=n_jobs, progress=progress,
+        n_repeats=settings.n_repeats, random_state=settings.random_state, n_jobs=n_jobs,
+        progress=progress,
     )  # fmt: skip
     first, runs = None, []
     for nuisances in repeats:
@@ -287,13 +306,18 @@ def _whole_laws(
 
 
 def distribution_frame(analysis: Analysis) -> pd.DataFrame | None:
-    """DR-corrected distribution functions: columns arm, y, cdf, lower, upper (uniform band)."""
+    """DR-corrected distribution functions with their uniform band.
+
+    Columns arm, y, cdf, lower, upper, jump; ``jump`` is True where no mass lies between a point
+    and the next one.
+    """
     if analysis.distributions is None:
         return None
     curves = distribution_curves(analysis.distributions, analysis.level)
-    frames = [curve.to_frame().assign(arm=arm) for arm, curve in enumerate(curves)]
+    jump = [*analysis.distributions.details["jumps"], False]
+    frames = [curve.to_frame().assign(arm=a, jump=jump) for a, curve in enumerate(curves)]
     table = pd.concat(frames, ignore_index=True).rename(columns={"grid": "y", "value": "cdf"})
-    return table[["arm", "y", "cdf", "lower", "upper"]]
+    return table[["arm", "y", "cdf", "lower", "upper", "jump"]]
 
 
 def _five_numbers(x: Array) -> dict[str, float]:
@@ -310,8 +334,8 @@ def _first(progress: Progress, share: float) -> Progress:
     return shown
 
 
-def _model_words(model: Any, default: str) -> str:
-    return default if model is None else repr(model)
+def _model_name(model: Any, default: str) -> str:
+    return default if model is None else str(getattr(model, "name", type(model).__name__))
 
 
 def plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Where an analysis came from: data, software, seed, settings, time, and the truth of a simulation."""
+"""Where an analysis came from: data, software, seed, settings, time, truth of a simulation."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from scipy.special import ndtri
 
 from causal_ddpm import __version__
 from causal_ddpm.core.errors import DataError
@@ -31,6 +33,11 @@ class Reference:
     label: str
     value: float
     std_error: float
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Normal confidence interval."""
+        reach = float(ndtri((1 + level) / 2)) * self.std_error
+        return self.value - reach, self.value + reach
 
 
 def read_truth(path: Path) -> Truth:

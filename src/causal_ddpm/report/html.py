@@ -53,16 +53,20 @@ def render(analysis: Analysis) -> str:
 def _content(analysis: Analysis) -> dict[str, Any]:
     effect, naive = analysis.headline, analysis.naive
     places = prose.decimals(effect.std_error)
-    truth = None if analysis.truth is None else analysis.truth.effects.get(effect.estimand)
+    truth = None if analysis.truth is None else analysis.truth.population.get(effect.estimand)
     return {
         "title": f"Effect of {analysis.data.treatment_name} on {analysis.data.outcome_name}",
         "treatment": analysis.data.treatment_name,
-        "outcome": analysis.outcome_label,
+        "outcome": analysis.data.outcome_name,
         "lede": prose.lede(analysis),
         "headline": {
             "label": prose.full_name(effect.estimand),
             "value": prose.number(effect.value, places),
-            "interval": prose.interval(*effect.interval(), analysis.level, places),
+            "interval": prose.interval(*effect.interval(analysis.level), analysis.level, places),
+            "references": [
+                (r.label, prose.number(r.value, places), prose.number(r.std_error, places))
+                for r in analysis.source.references
+            ],
             "truth": None if truth is None else prose.number(truth, places),
         },
         "naive": {
@@ -70,7 +74,7 @@ def _content(analysis: Analysis) -> dict[str, Any]:
             "interval": prose.interval(*naive.interval(analysis.level), analysis.level, places),
         },
         "reading": prose.reading(analysis),
-        "simulated": None if analysis.truth is None else analysis.truth.sentence,
+        "simulated": prose.simulated(analysis),
         "warnings": analysis.warnings,
         "design": prose.design(analysis),
         "figures": figures(analysis),
@@ -83,8 +87,8 @@ def _content(analysis: Analysis) -> dict[str, Any]:
 
 def figures(analysis: Analysis) -> dict[str, Any]:
     """Every figure of the report as inline SVG with its caption; None where there is none."""
-    n_effects, n_balance = len(analysis.mean_effects) + 1, min(20, len(analysis.balance_frame()))
-    wanted = {
+    n_effects, n_balance = len(analysis.mean_effects) + 1, min(20, len(analysis.balance.frame()))
+    wanted: dict[str, tuple[displays.Display | None, float]] = {
         "effect": (displays.EffectDisplay.of(analysis), 0.8 + 0.5 * n_effects),
         "overlap": (displays.OverlapDisplay.of(analysis), 3.3),
         "balance": (displays.BalanceDisplay.of(analysis), 1.0 + 0.29 * n_balance),

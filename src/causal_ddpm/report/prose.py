@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from causal_ddpm.evaluation.analysis import Analysis
+from causal_ddpm.report.displays.effects import SHOWN
 
 MINUS = "\N{MINUS SIGN}"
 _FULL_NAMES = {
@@ -58,23 +59,26 @@ def lede(analysis: Analysis) -> str:
 
 def reading(analysis: Analysis) -> str:
     """The headline against the naive difference, in words."""
-    effect, naive = analysis.headline, analysis.naive
-    low, high = effect.interval()
+    effect, naive, data = analysis.headline, analysis.naive, analysis.data
+    low, high = effect.interval(analysis.level)
     places = decimals(effect.std_error)
-    gap = naive.value - effect.value
-    if low > 0 or high < 0:
-        direction = "raises" if effect.value > 0 else "lowers"
+    if low <= 0 <= high:
         first = (
-            f"If the assumptions below hold, treatment {direction} the outcome by about "
-            f"{number(abs(effect.value), places)} on average"
+            "The interval contains zero: these data do not settle whether "
+            f"{data.treatment_name} raises or lowers {data.outcome_name}"
         )
     else:
-        first = "The interval contains zero: these data do not settle whether treatment raises or lowers the outcome"
-    sign = " and has the opposite sign" if naive.value * effect.value < 0 else ""
-    side = "above" if gap > 0 else "below"
+        verb = "raises" if effect.value > 0 else "lowers"
+        first = (
+            f"If the assumptions below hold, {data.treatment_name} {verb} {data.outcome_name} by "
+            f"about {number(abs(effect.value), places)} on average among {effect.population}"
+        )
+    gap = naive.value - effect.value
+    sign = ", with the opposite sign" if naive.value * effect.value < 0 else ""
     return (
-        f"{first}. The naive difference lies {number(abs(gap), places)} {side} the estimate{sign}: "
-        "that much is attributed to the two groups being different to begin with."
+        f"{first}. The naive difference lies {number(abs(gap), places)} "
+        f"{'above' if gap > 0 else 'below'} the estimate{sign}: that much is attributed to the two "
+        "groups being different to begin with."
     )
 
 
@@ -82,7 +86,9 @@ def design(analysis: Analysis) -> list[tuple[str, str]]:
     """The design card: question, comparison, what is held equal, method."""
     data = analysis.data
     kinds = [c.kind for c in data.covariates.columns]
-    held = f"{listed(data.confounder_names, 20)} ({', '.join(f'{kinds.count(k)} {k}' for k in sorted(set(kinds)))})"
+    counted = ", ".join(f"{kinds.count(k)} {k}" for k in sorted(set(kinds)))
+    held = f"{listed(data.confounder_names, 20)} ({counted})"
+    folds = f"{analysis.n_folds} folds: every row is judged by models that never saw it"
     card = [
         ("Treatment", f"{data.treatment_name} (1 treated, 0 untreated)"),
         ("Outcome", analysis.outcome_label),
@@ -90,7 +96,7 @@ def design(analysis: Analysis) -> list[tuple[str, str]]:
         ("Asked", listed([full_name(e.estimand) for e in analysis.mean_effects])),
         (
             "Method",
-            f"{analysis.headline.method}; {analysis.n_folds} folds: every row is judged by models that never saw it",
+            f"{analysis.headline.method}; {folds}",
         ),
         ("Intervals", _interval_words(analysis)),
     ]
@@ -109,14 +115,65 @@ def _interval_words(analysis: Analysis) -> str:
     return f"{analysis.level * 100:g} %, from influence functions, {how}"
 
 
+def simulated(analysis: Analysis) -> str | None:
+    """What a reader of simulated data must know; None for data from the world."""
+    truth = analysis.truth
+    if truth is None:
+        return None
+    seed = "" if truth.seed is None else f", seed {truth.seed}"
+    return (
+        f"These rows come from a simulator ({truth.design}{seed}), not from the world. Their true "
+        "effects are known and shown beside the estimates."
+    )
+
+
+def stand_ins(analysis: Analysis) -> str:
+    """How much the rows that stand in for the other group are worth, for the headline."""
+    arms = ("untreated", "treated")
+    found = analysis.overlap.comparisons[analysis.headline.estimand]
+    worth = [
+        f"the {k.n_rows:,} {arms[k.arm]} rows count as {k.effective_n:,.0f} equally weighted ones"
+        for k in found
+    ]
+    return f"For the {analysis.headline.estimand}, {' and '.join(worth)}."
+
+
+def captions(analysis: Analysis) -> dict[str, str]:
+    """What each figure of the report shows and how to read it."""
+    level = f"{analysis.level * 100:g} %"
+    unit = analysis.outcome_label
+    truth = " Green marks are the true effects of the simulation." if analysis.truth else ""
+    elsewhere = " Blue: a number from elsewhere." if analysis.source.references else ""
+    return {
+        "effect": f"Estimates with {level} intervals; the naive difference, in grey, compares the "
+        f"groups as they are.{elsewhere}{truth}",
+        "overlap": "The probability of treatment that the confounders suggest, for rows that were "
+        "treated (up) and rows that were not (down). Where one side has no bars, the other has no "
+        f"counterpart. {stand_ins(analysis)}",
+        "balance": "How far apart the groups' averages lie, in standard deviations, as observed "
+        f"and after the weighting behind the {analysis.balance.estimand}.",
+        "distributions": f"Doubly robust estimates of how {unit} would be distributed if every "
+        "unit, treated or not, were untreated or treated; the bands contain both whole curves in "
+        f"{level} of samples.",
+        "quantiles": f"The horizontal gap between the two curves at nine quantiles, with {level} "
+        "intervals, one by one.",
+        "units": f"The effect predicted for each of the {analysis.headline.population} from its "
+        "confounders, by models that did not see that unit. Predictions of single units carry no "
+        "calibrated interval: read the shape, not the tails. Shown are the central "
+        f"{SHOWN:.0%} of the units.",
+    }
+
+
 def assumptions(analysis: Analysis) -> list[tuple[str, str]]:
     """What carries the result, in plain words, with the columns named."""
     data = analysis.data
+    confounders = listed(data.confounder_names, 20)
     return [
         (
             "No hidden common cause.",
-            f"Apart from {listed(data.confounder_names, 20)}, nothing moves both {data.treatment_name} and "
-            f"{data.outcome_name}. The data cannot test this; it is a claim about how treatment came about.",
+            f"Apart from {confounders}, nothing moves both {data.treatment_name} and "
+            f"{data.outcome_name}. The data cannot test this; it is a claim about how treatment "
+            "came about.",
         ),
         (
             "Measured before treatment.",
@@ -124,17 +181,23 @@ def assumptions(analysis: Analysis) -> list[tuple[str, str]]:
         ),
         (
             "Comparable units exist.",
-            "At every mix of these variables that matters for the effect, a unit could have been treated or "
-            "untreated. The overlap figure shows where this is thin.",
+            "At every mix of these variables that matters for the effect, a unit could have been "
+            "treated or untreated. The overlap figure shows where this is thin.",
         ),
         (
             "One treatment, no spillovers.",
-            "Treatment means the same for everyone, and one unit's treatment leaves the others' outcomes alone.",
+            "Treatment means the same for everyone, and one unit's treatment leaves the others' "
+            "outcomes alone.",
+        ),
+        (
+            "Independent draws.",
+            f"The {'rows' if data.clusters is None else f'clusters of {data.clusters_name}'} are "
+            "independent draws from the population the effect is about.",
         ),
         (
             "Learnable nuisances.",
-            "The law of the outcome and the probability of treatment are learnt well enough that the product of their "
-            "errors is small; one of the two may be slow if the other is good.",
+            "The law of the outcome and the probability of treatment are learnt well enough that "
+            "the product of their errors is small; one may be poor if the other is good.",
         ),
     ]
 
@@ -142,11 +205,14 @@ def assumptions(analysis: Analysis) -> list[tuple[str, str]]:
 def facts(analysis: Analysis) -> list[tuple[str, str]]:
     """Provenance, line by line."""
     p = analysis.provenance
+    chosen = ("folds", "repeats", "outcome_model", "propensity_model")
+    settings = ", ".join(f"{name.replace('_', ' ')}: {p.settings[name]}" for name in chosen)
+    libraries = ", ".join(f"{name} {version}" for name, version in p.versions.items())
     return [
-        ("Data", f"{p.source} ({analysis.data.n:,} rows), SHA-256 {p.data_hash}"),
-        ("Made", f"{p.created} with causal-ddpm {p.version}"),
-        ("Libraries", ", ".join(f"{name} {version}" for name, version in p.versions.items())),
-        ("Random seed", str(p.random_state)),
-        ("Settings", ", ".join(f"{name} {value}" for name, value in p.settings.items())),
+        ("Data", f"{p.source}; {analysis.data.n:,} rows"),
+        ("SHA-256 of the rows used", p.data_hash),
+        ("Made", f"{p.created} with causal-ddpm {p.version} on Python {p.python}"),
+        ("Libraries", libraries),
+        ("Settings", f"{settings}; seed: {p.random_state}"),
         ("Time", f"{p.wall_seconds:.1f} s on the clock, {p.cpu_seconds:.1f} s of processor"),
     ]

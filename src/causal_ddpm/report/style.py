@@ -7,10 +7,11 @@ a simulation is drawn in green with its own marker. Text in a figure stays text.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 INK = "#20242b"
 QUIET = "#6a707a"
@@ -20,11 +21,14 @@ UNTREATED = "#1f6aa5"
 EFFECT = "#20242b"
 NAIVE = "#8f959e"
 TRUTH = "#12805c"
+KIND_COLOURS = {"effect": EFFECT, "reference": UNTREATED, "naive": NAIVE}
 ARM_COLOURS = (UNTREATED, TREATED)
 ARM_LINES = ("-", (0, (5, 1.6)))
 
-_SETTINGS = {
+_SETTINGS: dict[str, Any] = {
     "svg.fonttype": "none",
+    "text.parse_math": False,
+    "lines.markersize": 7.0,
     "font.family": "sans-serif",
     "font.sans-serif": ["Helvetica Neue", "Helvetica", "Arial", "Liberation Sans", "DejaVu Sans"],
     "font.size": 10.5,
@@ -58,7 +62,7 @@ def look() -> Iterator[None]:
     """Apply the house style to the figures made inside, and only to them."""
     import matplotlib as mpl
 
-    with mpl.rc_context(_SETTINGS):
+    with mpl.rc_context(_SETTINGS):  # type: ignore[arg-type]
         yield
 
 
@@ -70,3 +74,28 @@ def rule(ax: "Axes", x: float = 0.0) -> None:
 def gridlines(ax: "Axes", axis: str = "y") -> None:
     """Faint lines for reading values off."""
     ax.grid(axis=axis, color=HAIRLINE, linewidth=0.6, alpha=0.7)  # type: ignore[arg-type]
+
+
+def y_title(ax: "Axes", text: str) -> None:
+    """What the vertical axis measures, written above it where it can be read without a turn."""
+    ax.set_title(text, loc="left", color=QUIET, fontsize=10, pad=8)
+
+
+def legend_above(ax: "Axes") -> None:
+    """The legend in one line above the upper right corner."""
+    ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2, ncols=3)
+
+
+def corner_label(ax: "Axes", text: str, colour: str, top: bool) -> None:
+    """A bold name in the upper or lower right corner."""
+    place: dict[str, Any] = {
+        "ha": "right",
+        "va": "top" if top else "bottom",
+        "transform": ax.transAxes,
+    }
+    ax.text(0.995, 0.97 if top else 0.03, text, color=colour, fontweight="bold", **place)
+
+
+def numbers(axis: "Axis") -> None:
+    """Tick labels with thousands separators and a true minus sign."""
+    axis.set_major_formatter(lambda v, _: f"{v:,.10g}".replace("-", "\N{MINUS SIGN}"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -23,21 +23,18 @@ def estimates_frame(analysis: Analysis) -> pd.DataFrame:
         Columns Estimand, Estimate, Std. error, Interval and, for simulated data, Truth.
     """
     rows = [
-        _row(r, r["label"] if r["label"] == r["estimand"] else f"{r['estimand']} {r['label']}")
-        for r in analysis.records()
+        _row(r, r["label"])
+        for r in [r for e in analysis.estimates for r in e.records(analysis.level)]
     ]
-    low, high = analysis.naive.interval(analysis.level)
-    naive = {
-        "value": analysis.naive.value,
-        "std_error": analysis.naive.std_error,
-        "ci_low": low,
-        "ci_high": high,
-    }
-    rows.append(_row(naive, "Naive difference"))
+    others: list[tuple[str, Any]] = [(r.label, r) for r in analysis.source.references]
+    for label, found in [*others, ("Naive difference", analysis.naive)]:
+        low, high = found.interval(analysis.level)
+        record = {"value": found.value, "std_error": found.std_error}
+        rows.append(_row({**record, "ci_low": low, "ci_high": high}, label))
     table = pd.DataFrame(rows)
     if analysis.truth is not None:
         places = prose.decimals(analysis.headline.std_error)
-        truths = [analysis.truth.effects.get(name) for name in table["Estimand"]]
+        truths = [analysis.truth.population.get(name) for name in table["Estimand"]]
         table["Truth"] = ["" if t is None else prose.number(t, places) for t in truths]
     return table
 

@@ -1,0 +1,20 @@
+"""Figures of an analysis; each keeps its numbers: ``frame()`` gives them, ``plot(ax)`` draws.
+
+A display is made from an :class:`~causal_ddpm.evaluation.analysis.Analysis` by its ``of`` method,
+which returns None where the analysis lacks what the picture needs.
+"""
+
+from causal_ddpm.report.displays.base import Display
+from causal_ddpm.report.displays.comparison import BalanceDisplay, OverlapDisplay
+from causal_ddpm.report.displays.effects import EffectDisplay, UnitEffectsDisplay
+from causal_ddpm.report.displays.laws import DistributionsDisplay, QuantileDisplay
+
+__all__ = [
+    "BalanceDisplay",
+    "Display",
+    "DistributionsDisplay",
+    "EffectDisplay",
+    "OverlapDisplay",
+    "QuantileDisplay",
+    "UnitEffectsDisplay",
+]
