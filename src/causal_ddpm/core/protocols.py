@@ -92,7 +92,10 @@ class Learner(Protocol):
     ``fit`` returns a new fitted object and leaves the settings untouched.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Name in a stack."""
+        ...
 
     def fit(
         self, x: Array, arm: NDArray[np.int64], y: Array, weights: Array | None, seed: int

@@ -1,20 +1,20 @@
 """Gradient-boosted trees behind one small interface: LightGBM, or scikit-learn where it is missing.
 
-A :class:`BoostSession` holds the binned training rows and grows trees in instalments. Each call of
-``advance`` first moves the score by the best constant and then boosts it towards the target, so a
-backfitting loop can change target and weights between instalments without binning again. With
-score s (shape (n,)) and row weight w the gradients are
+:func:`fit_trees` boosts one target from scratch under one of three deviances of the score s(x):
 
-    squared   g = w (s - y)                h = w
-    binary    g = w (sigmoid(s) - y)       h = w sigmoid(s) (1 - sigmoid(s))
-    gamma     g = w (1 - y exp(-s))        h = w y exp(-s)           (log link)
+    squared   (y - s)^2
+    binary    log(1 + exp(s)) - y s          s = log odds
+    gamma     y exp(-s) + s                  s = log mean
+
+A :class:`BoostSession` (squared loss) grows trees in instalments on rows that are binned once. Each
+``advance`` first moves the score by the best constant and then boosts it towards a target, which a
+backfitting loop may change between instalments, as it may the weights.
 
 Every fit is single-threaded and deterministic: the same rows and seed give the same bits whatever
 the number of workers. Without LightGBM (or its OpenMP library) scikit-learn's
 ``HistGradientBoosting*`` takes over: same losses, no row sampling, somewhat slower.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, Protocol
@@ -73,12 +73,12 @@ class FittedTrees(Protocol):
 
 
 class BoostSession(Protocol):
-    """Trees in the making on fixed rows."""
+    """Trees in the making on fixed rows, under squared loss."""
 
     scores: Array
 
     def recentre(self, target: Array, weights: Array | None = None) -> None:
-        """Move the score by the constant that minimises the loss."""
+        """Move the score by the weighted mean of what is left of the target."""
         ...
 
     def advance(self, target: Array, weights: Array | None = None) -> None:
@@ -86,24 +86,35 @@ class BoostSession(Protocol):
         ...
 
     def freeze(self) -> FittedTrees:
-        """The ensemble so far."""
+        """The ensemble so far; the session ends."""
         ...
-
-
-def boost_session(x: Array, settings: TreeSettings, seed: int) -> BoostSession:
-    """Start boosting on the rows of x, shape (n, p)."""
-    if boosting_backend() == "lightgbm":
-        return _LightGBMSession(x, settings, seed)
-    return _HistSession(x, settings, seed)
 
 
 def fit_trees(
     x: Array, target: Array, weights: Array | None, settings: TreeSettings, seed: int
 ) -> FittedTrees:
-    """One instalment of trees from scratch."""
-    session = boost_session(x, settings, seed)
-    session.advance(target, weights)
-    return session.freeze()
+    """Boost one target from scratch.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n, p)
+    target : ndarray, shape (n,)
+        0/1 for "binary", positive for "gamma".
+    weights : ndarray, shape (n,), optional
+    settings : TreeSettings
+    seed : int
+        Draws the rows and columns of each tree.
+    """
+    if boosting_backend() == "lightgbm":
+        return _fit_lightgbm(x, target, weights, settings, seed)
+    model = _hist_model(settings, x.shape[1], seed)
+    return _HistTrees((model.fit(x, target, sample_weight=weights),), settings.loss)
+
+
+def boost_session(x: Array, settings: TreeSettings, seed: int) -> BoostSession:
+    """Start boosting on the rows of x, shape (n, p)."""
+    session = _LightGBMSession if boosting_backend() == "lightgbm" else _HistSession
+    return session(x, settings, seed)
 
 
 @cache
@@ -126,45 +137,12 @@ def boosting_note() -> str:
     )
 
 
-# ----------------------------------------------------------------------------------- losses
+def _column_share(settings: TreeSettings, n_columns: int) -> float:
+    return min(settings.column_share, _MAX_COLUMNS / n_columns)
 
 
-def _squared(score: Array, target: Array) -> tuple[Array, Array]:
-    return score - target, np.ones_like(score)
-
-
-def _binary(score: Array, target: Array) -> tuple[Array, Array]:
-    p = 1 / (1 + np.exp(-score))
-    return p - target, np.maximum(p * (1 - p), 1e-12)
-
-
-def _gamma(score: Array, target: Array) -> tuple[Array, Array]:
-    ratio = target * np.exp(-score)
-    return 1 - ratio, ratio
-
-
-_GRADIENTS: dict[Loss, Callable[[Array, Array], tuple[Array, Array]]] = {
-    "squared": _squared,
-    "binary": _binary,
-    "gamma": _gamma,
-}
-
-
-def best_shift(score: Array, target: Array, weights: Array | None, loss: Loss) -> float:
-    """The constant c that minimises the loss of score + c."""
-    w = np.ones(len(score)) if weights is None else weights
-    if loss == "squared":
-        return float(np.average(target - score, weights=w))
-    if loss == "gamma":
-        return float(np.log(np.average(target * np.exp(-score), weights=w)))
-    shift = 0.0
-    for _ in range(25):
-        gradient, hessian = _binary(score + shift, target)
-        step = float((w @ gradient) / (w @ hessian))
-        shift -= float(np.clip(step, -4, 4))
-        if abs(step) < 1e-10:
-            break
-    return float(np.clip(shift, -30, 30))
+def _left(target: Array, scores: Array, weights: Array | None) -> float:
+    return float(np.average(target - scores, weights=weights))
 
 
 # --------------------------------------------------------------------------------- LightGBM
@@ -173,7 +151,7 @@ def best_shift(score: Array, target: Array, weights: Array | None, loss: Loss) -
 @dataclass(frozen=True, eq=False)
 class _LightGBMTrees:
     booster: Any
-    offset: float
+    offset: float = 0.0
 
     def predict(self, x: Array) -> Array:
         """Scores, shape (n,)."""
@@ -181,65 +159,90 @@ class _LightGBMTrees:
         return self.offset + raw
 
 
-class _LightGBMSession:
-    def __init__(self, x: Array, settings: TreeSettings, seed: int):
-        import lightgbm
+def _fit_lightgbm(
+    x: Array, target: Array, weights: Array | None, settings: TreeSettings, seed: int
+) -> _LightGBMTrees:
+    booster = _booster(x, target, weights, settings, seed)
+    for _ in range(settings.n_trees):
+        if booster.update():  # no leaf can be split any more
+            break
+    return _LightGBMTrees(booster.free_dataset())
 
-        params = _lightgbm_params(settings, x.shape[1], seed)
-        data = lightgbm.Dataset(np.ascontiguousarray(x), np.zeros(len(x)), params=params)
-        self._booster = lightgbm.Booster(params, data)
-        self._settings = settings
-        self._offset = 0.0
+
+class _LightGBMSession:
+    """Squared-loss boosting with hand-made gradients g = w (s - y), h = w."""
+
+    def __init__(self, x: Array, settings: TreeSettings, seed: int):
+        self._booster = _booster(x, np.zeros(len(x)), None, settings, seed, objective="none")
+        varies = bool((np.ptp(x, axis=0) > 1e-6).any())  # LightGBM refuses to grow otherwise
+        self._n_trees, self._offset = settings.n_trees if varies else 0, 0.0
         self.scores: Array = np.zeros(len(x))
 
     def recentre(self, target: Array, weights: Array | None = None) -> None:
-        shift = best_shift(self.scores, target, weights, self._settings.loss)
+        shift = _left(target, self.scores, weights)
         self._offset += shift
         self.scores = self.scores + shift
 
     def advance(self, target: Array, weights: Array | None = None) -> None:
         self.recentre(target, weights)
-        gradients = _GRADIENTS[self._settings.loss]
+        goal = target - self._offset
+        hessian = np.ones(len(goal)) if weights is None else weights
 
-        def objective(score: Array, _: object) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-            g, h = gradients(score + self._offset, target)
-            if weights is not None:
-                g, h = weights * g, weights * h
-            return g.astype(np.float32), h.astype(np.float32)
+        def gradients(score: Array, _: object) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+            return (hessian * (score - goal)).astype(np.float32), hessian32
 
-        for _ in range(self._settings.n_trees):
-            if self._booster.update(fobj=objective):
+        hessian32 = hessian.astype(np.float32)
+        for _ in range(self._n_trees):
+            if self._booster.update(fobj=gradients):
                 break
-        self.scores = self._offset + self._train_scores()
+        self.scores = self._offset + self._tree_scores()
 
-    def _train_scores(self) -> Array:
-        scores: list[Array] = []
+    def _tree_scores(self) -> Array:
+        """Sum of the trees on the training rows, which LightGBM keeps up to date."""
+        kept: list[Array] = []
 
         def keep(score: Array, _: object) -> tuple[str, float, bool]:
-            scores.append(score.copy())
+            kept.append(score.copy())
             return "kept", 0.0, True
 
         self._booster.eval_train(keep)
-        return scores[0]
+        return kept[0]
 
     def freeze(self) -> _LightGBMTrees:
-        self._booster.free_dataset()
-        return _LightGBMTrees(self._booster, self._offset)
+        return _LightGBMTrees(self._booster.free_dataset(), self._offset)
 
 
-def _lightgbm_params(settings: TreeSettings, n_columns: int, seed: int) -> dict[str, Any]:
-    return {
-        "objective": "none", "metric": "none", "verbosity": -1, "seed": seed % 2**31,
-        "deterministic": True, "force_row_wise": True, "num_threads": 1,
-        "learning_rate": settings.learning_rate, "num_leaves": settings.leaves,
-        "min_data_in_leaf": settings.min_leaf, "lambda_l2": settings.l2,
-        "bagging_fraction": settings.row_share, "bagging_freq": int(settings.row_share < 1),
-        "feature_fraction": _column_share(settings, n_columns), "max_bin": settings.bins,
-    }  # fmt: skip
+def _booster(
+    x: Array,
+    target: Array,
+    weights: Array | None,
+    settings: TreeSettings,
+    seed: int,
+    objective: str | None = None,
+) -> Any:
+    import lightgbm
 
-
-def _column_share(settings: TreeSettings, n_columns: int) -> float:
-    return min(settings.column_share, _MAX_COLUMNS / n_columns)
+    names = {"squared": "regression", "binary": "binary", "gamma": "gamma"}
+    params = {
+        "objective": objective or names[settings.loss],
+        "metric": "none",
+        "verbosity": -1,
+        "seed": seed % 2**31,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": 1,
+        "learning_rate": settings.learning_rate,
+        "num_leaves": settings.leaves,
+        "min_data_in_leaf": settings.min_leaf,
+        "lambda_l2": settings.l2,
+        "bagging_fraction": settings.row_share,
+        "bagging_freq": int(settings.row_share < 1),
+        "feature_fraction": _column_share(settings, x.shape[1]),
+        "max_bin": settings.bins,
+        "feature_pre_filter": False,
+    }
+    data = lightgbm.Dataset(np.ascontiguousarray(x), target, weight=weights, params=params)
+    return lightgbm.Booster(params, data)
 
 
 # ----------------------------------------------------------------------------- scikit-learn
@@ -249,23 +252,20 @@ def _column_share(settings: TreeSettings, n_columns: int) -> float:
 class _HistTrees:
     models: tuple[Any, ...]
     loss: Loss
-    offset: float
+    offset: float = 0.0
 
     def predict(self, x: Array) -> Array:
         """Scores, shape (n,)."""
-        return self.offset + sum(
-            (_hist_scores(m, x, self.loss) for m in self.models), np.zeros(len(x))
-        )
+        return self.offset + sum((self._scores(m, x) for m in self.models), np.zeros(len(x)))
 
-
-def _hist_scores(model: Any, x: Array, loss: Loss) -> Array:
-    if loss == "binary":
-        return model.decision_function(x)
-    return np.log(model.predict(x)) if loss == "gamma" else model.predict(x)
+    def _scores(self, model: Any, x: Array) -> Array:
+        if self.loss == "binary":
+            return model.decision_function(x)
+        return np.log(model.predict(x)) if self.loss == "gamma" else model.predict(x)
 
 
 class _HistSession:
-    """Each instalment is one scikit-learn fit; the squared loss may have several."""
+    """Each instalment is one scikit-learn fit to what is left of the target."""
 
     def __init__(self, x: Array, settings: TreeSettings, seed: int):
         self._x, self._settings, self._seed = x, settings, seed
@@ -274,40 +274,37 @@ class _HistSession:
         self.scores: Array = np.zeros(len(x))
 
     def recentre(self, target: Array, weights: Array | None = None) -> None:
-        shift = best_shift(self.scores, target, weights, self._settings.loss)
+        shift = _left(target, self.scores, weights)
         self._offset += shift
         self.scores = self.scores + shift
 
     def advance(self, target: Array, weights: Array | None = None) -> None:
         self.recentre(target, weights)
-        model = self._model()
-        if self._settings.loss == "squared":
-            model.fit(self._x, target - self.scores, sample_weight=weights)
-        else:
-            if self._models:
-                raise NotImplementedError("only the squared loss can be boosted in instalments")
-            model.fit(self._x, target, sample_weight=weights)
-            self._offset, self.scores = 0.0, np.zeros(len(self._x))
+        seed = self._seed + len(self._models)
+        model = _hist_model(self._settings, self._x.shape[1], seed)
+        model.fit(self._x, target - self.scores, sample_weight=weights)
         self._models.append(model)
-        self.scores = self.scores + _hist_scores(model, self._x, self._settings.loss)
+        self.scores = self.scores + model.predict(self._x)
 
     def freeze(self) -> _HistTrees:
-        return _HistTrees(tuple(self._models), self._settings.loss, self._offset)
+        return _HistTrees(tuple(self._models), "squared", self._offset)
 
-    def _model(self) -> Any:
-        from sklearn.ensemble import (
-            HistGradientBoostingClassifier,
-            HistGradientBoostingRegressor,
-        )
 
-        s = self._settings
-        common: dict[str, Any] = {
-            "max_iter": s.n_trees, "learning_rate": s.learning_rate, "max_leaf_nodes": s.leaves,
-            "min_samples_leaf": s.min_leaf, "l2_regularization": s.l2, "max_bins": s.bins,
-            "max_features": _column_share(s, self._x.shape[1]), "early_stopping": False,
-            "random_state": (self._seed + len(self._models)) % 2**31,
-        }  # fmt: skip
-        if s.loss == "binary":
-            return HistGradientBoostingClassifier(**common)
-        loss = "gamma" if s.loss == "gamma" else "squared_error"
-        return HistGradientBoostingRegressor(loss=loss, **common)
+def _hist_model(settings: TreeSettings, n_columns: int, seed: int) -> Any:
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    common: dict[str, Any] = {
+        "max_iter": settings.n_trees,
+        "learning_rate": settings.learning_rate,
+        "max_leaf_nodes": settings.leaves,
+        "min_samples_leaf": settings.min_leaf,
+        "l2_regularization": settings.l2,
+        "max_bins": settings.bins,
+        "max_features": _column_share(settings, n_columns),
+        "early_stopping": False,
+        "random_state": seed % 2**31,
+    }
+    if settings.loss == "binary":
+        return HistGradientBoostingClassifier(**common)
+    loss = "gamma" if settings.loss == "gamma" else "squared_error"
+    return HistGradientBoostingRegressor(loss=loss, **common)

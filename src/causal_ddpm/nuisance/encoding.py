@@ -47,7 +47,7 @@ class NumericRule:
 
 @dataclass(frozen=True)
 class CategoryRule:
-    """How one category is read: kept level codes, and whether 'other' and 'missing' columns exist."""
+    """How one category is read: kept level codes; whether there are 'other', 'missing' columns."""
 
     index: int
     name: str
@@ -182,6 +182,6 @@ def _weighted_median(x: Array, weights: Array) -> float:
         return 0.0
     order = np.argsort(x, kind="stable")
     share = np.cumsum(weights[order]) / weights.sum()
-    low = x[order][np.searchsorted(share, 0.5 - 1e-12)]
-    high = x[order][min(np.searchsorted(share, 0.5 + 1e-12), len(x) - 1)]
+    low = x[order][int(np.searchsorted(share, 0.5 - 1e-12))]
+    high = x[order][min(int(np.searchsorted(share, 0.5 + 1e-12)), len(x) - 1)]
     return float((low + high) / 2)

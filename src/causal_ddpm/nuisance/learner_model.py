@@ -133,7 +133,7 @@ def _classify(
 ) -> Array:
     covariates, weights = _training(data, train)
     encoder = model.encoder.fit(covariates, weights)
-    x, labels = encoder.transform(covariates), data.treatment[train]
+    x, labels = encoder.transform(covariates), data.treatment[train].astype(float)
     fitted = fit_clone(model.classifier, x, labels, weights, seed)
     treated = int(np.flatnonzero(fitted.classes_ == 1)[0])
     return fitted.predict_proba(encoder.transform(data.covariates.rows(~train)))[:, treated]

@@ -37,6 +37,7 @@ from causal_ddpm.nuisance.learners.boosted_trees import ARM_TREES
 
 _PULL_ROWS = 100.0
 _TEMPERATURE = 10.0
+_MARGIN = 0.5
 
 
 def default_members(accuracy: Literal["standard", "high"] = "standard") -> tuple[Learner, ...]:
@@ -75,6 +76,9 @@ class FittedStack:
         Every fitted learner once.
     recipe : tuple of tuple of int, length J
         Stages whose predictions add up to each member.
+    bounds : tuple of float
+        Range of the training outcomes, widened by half of it on each side. No member predicts
+        outside: a line or an exponential fitted on a small arm must not run away.
     """
 
     names: tuple[str, ...]
@@ -83,13 +87,14 @@ class FittedStack:
     scale: float
     stages: tuple[FittedLearner, ...]
     recipe: tuple[tuple[int, ...], ...]
+    bounds: tuple[float, float]
 
     def predict(self, covariates: Covariates) -> Array:
         """Means of each member under both arms, in units of the outcome, shape (n, 2, J)."""
         x = self.encoder.transform(covariates)
         parts = [stage.predict(x) for stage in self.stages]
         members = [sum((parts[k] for k in own[1:]), parts[own[0]]) for own in self.recipe]
-        return self.center + self.scale * np.stack(members, axis=2)
+        return np.clip(self.center + self.scale * np.stack(members, axis=2), *self.bounds)
 
 
 @dataclass(frozen=True)
@@ -159,7 +164,9 @@ class LocationStack:
         stages: dict[Learner, int] = {}
         fitted: list[FittedLearner] = []
         recipe = tuple(_fit_member(member, rows, stages, fitted) for member in self._members)
-        return FittedStack(self.names, encoder, center, scale, tuple(fitted), recipe)
+        margin = _MARGIN * float(np.ptp(y))
+        bounds = (float(y.min()) - margin, float(y.max()) + margin)
+        return FittedStack(self.names, encoder, center, scale, tuple(fitted), recipe, bounds)
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,7 +191,8 @@ def _fit_member(
             stages[member] = len(fitted) - 1
         return (stages[member],)
     own = _fit_member(member.first, rows, stages, fitted)
-    left = rows.y - sum(fitted[k].predict(rows.x) for k in own)[np.arange(len(rows.y)), rows.arm]
+    first = np.sum([fitted[k].predict(rows.x) for k in own], axis=0)
+    left = rows.y - first[np.arange(len(rows.y)), rows.arm]
     seed = integer_seed(rows.seed, member.name, member.second.name)
     fitted.append(member.second.fit(rows.x, rows.arm, left, rows.weights, seed))
     return (*own, len(fitted) - 1)

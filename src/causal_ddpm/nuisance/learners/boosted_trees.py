@@ -1,4 +1,4 @@
-"""Bagged gradient-boosted trees as S-learner (arm as a column) or T-learner (one ensemble an arm)."""
+"""Bagged boosted trees as S-learner (the arm is a column) or T-learner (one ensemble an arm)."""
 
 from dataclasses import dataclass, field
 

@@ -16,8 +16,9 @@ y plus a tenth on each side. Averaging fits on sub-samples of the rows removes m
 jumpiness of the selection; a single fit is 1.1 to 1.6 times worse.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +28,20 @@ from causal_ddpm.core.random import stream
 from causal_ddpm.nuisance.ridge import RidgeFit, ridge_loo
 
 _PENALTIES = np.logspace(-2, 2.5, 8)
-_SPLIT_LEVELS = 5
-_MAX_KNOT_COLUMNS = 1000
+_FEW_LEVELS = 5
+_MAX_KNOTS = 600
+_MAX_DEGREE = 2
 _PATIENCE = 12
+_MARGIN = 0.1
+_MIN_ROWS = 8
 _Ints = NDArray[np.int64]
+_SHAPES: tuple[Callable[[Any], Any], ...] = (
+    lambda u: u,
+    lambda u: np.maximum(u, 0),
+    lambda u: np.maximum(-u, 0),
+    lambda u: (u > 0).astype(u.dtype),
+)
+"""Shapes of x - knot: line, hinge up, hinge down, step."""
 
 
 @dataclass(frozen=True)
@@ -43,73 +54,69 @@ class Term:
 
 @dataclass(frozen=True, eq=False)
 class Basis:
-    """Candidate columns: ``line``, then hinges up, hinges down and steps at (knot_of, knot).
+    """Candidate columns b_c(x) = (shape_kind(x[source] - knot) - center) * inverse_scale.
 
-    ``center`` and ``scale`` standardise each of the C candidates; a scale of 0 removes one.
+    Attributes
+    ----------
+    kind : ndarray of int, shape (C,)
+        0 line, 1 hinge up, 2 hinge down, 3 step.
+    source : ndarray of int, shape (C,)
+        Covariate of each candidate.
+    knot, center, inverse_scale : ndarray, shape (C,)
+        A candidate that did not vary has inverse scale 0.
     """
 
-    n_lines: int
-    knot_of: _Ints
+    kind: _Ints
+    source: _Ints
     knot: Array
     center: Array
-    scale: Array
-
-    def table(self, x: Array) -> NDArray[np.float32]:
-        """All standardised candidates, shape (n, C), float32, Fortran order."""
-        raw = _raw_candidates(x, self.knot_of, self.knot)
-        table = (raw - self.center.astype(np.float32)) * self._inverse.astype(np.float32)
-        return np.asfortranarray(table)
+    inverse_scale: Array
 
     def column(self, x: Array, c: int) -> Array:
         """One standardised candidate, shape (n,)."""
-        if c < self.n_lines:
-            raw = x[:, c]
-        else:
-            kind, k = divmod(c - self.n_lines, len(self.knot))
-            distance = x[:, self.knot_of[k]] - self.knot[k]
-            raw = (
-                (distance > 0) * 1.0
-                if kind == 2
-                else np.maximum(-distance if kind else distance, 0.0)
-            )
-        return (raw - self.center[c]) * self._inverse[c]
+        raw = _SHAPES[self.kind[c]](x[:, self.source[c]] - self.knot[c])
+        return (raw - self.center[c]) * self.inverse_scale[c]
 
-    @property
-    def _inverse(self) -> Array:
-        return np.where(self.scale > 1e-6, 1 / np.maximum(self.scale, 1e-6), 0.0)
+    def subset(self, used: list[int]) -> "Basis":
+        """Only some of the candidates."""
+        return Basis(
+            self.kind[used],
+            self.source[used],
+            self.knot[used],
+            self.center[used],
+            self.inverse_scale[used],
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class SplineFit:
-    """One selected set of terms with its ridge coefficients."""
+    """Selected terms with their ridge coefficients; ``basis`` holds the candidates they use."""
 
+    basis: Basis
     terms: tuple[Term, ...]
     ridge: RidgeFit
     mean_arm: float
     low: float
     high: float
 
-    def predict(self, columns: "_Columns") -> Array:
+    def predict(self, x: Array) -> Array:
         """Means under both arms, shape (n, 2)."""
-        base, slope = np.full(columns.n, self.ridge.intercept), np.zeros(columns.n)
-        for term, coef in zip(self.terms, self.ridge.coef, strict=True):
-            part = slope if term.effect else base
-            part += coef * columns.product(term)
-        means = np.column_stack([base + (a - self.mean_arm) * slope for a in (0, 1)])
-        return np.clip(means, self.low, self.high)
+        parts = products(self.basis, self.terms, x) * self.ridge.coef
+        effect = np.array([term.effect for term in self.terms], dtype=bool)
+        base, slope = parts[:, ~effect].sum(axis=1), parts[:, effect].sum(axis=1)
+        means = [self.ridge.intercept + base + (a - self.mean_arm) * slope for a in (0, 1)]
+        return np.clip(np.column_stack(means), self.low, self.high)
 
 
 @dataclass(frozen=True, eq=False)
 class FittedGreedySplines:
-    """Bags by arm; when pooled both entries are the same bag."""
+    """One bag of fits for both arms, or one bag an arm."""
 
-    basis: Basis
     bags: tuple[tuple[SplineFit, ...], ...]
 
     def predict(self, x: Array) -> Array:
         """Means under both arms, shape (n, 2)."""
-        columns = _Columns(self.basis, x)
-        means = [np.mean([fit.predict(columns) for fit in bag], axis=0) for bag in self.bags]
+        means = [np.mean([fit.predict(x) for fit in bag], axis=0) for bag in self.bags]
         return means[0] if len(means) == 1 else np.column_stack([means[0][:, 0], means[1][:, 1]])
 
 
@@ -148,93 +155,70 @@ class GreedySplines:
     ) -> FittedGreedySplines:
         """Fit every bag; ``seed`` draws the sub-samples."""
         w = np.ones(len(y)) if weights is None else weights
-        basis = make_basis(x, stream(seed, "rows"))
         if not self.per_arm:
-            problem = _Problem(basis, x, y, w, arm.astype(float))
-            return FittedGreedySplines(basis, (self._bag(problem, seed),))
-        bags = []
-        for a in (0, 1):
-            rows = np.flatnonzero(arm == a)
-            problem = _Problem(basis, x[rows], y[rows], w[rows], None)
-            bags.append(self._bag(problem, seed + a))
-        return FittedGreedySplines(basis, tuple(bags))
+            return FittedGreedySplines((self._bag(_Rows(x, y, w, arm.astype(float)), seed),))
+        arms = [_Rows(x, y, w, None).subset(np.flatnonzero(arm == a)) for a in (0, 1)]
+        return FittedGreedySplines(tuple(self._bag(rows, seed + a) for a, rows in enumerate(arms)))
 
-    def _bag(self, problem: "_Problem", seed: int) -> tuple[SplineFit, ...]:
-        n = len(problem.y)
-        size = max(int(self.row_share * n), min(n, 8))
-        shared = problem.table(np.arange(n)) if n <= 2 * self.search_rows else None
-        fits = []
-        for b in range(self.bags):
-            rng = stream(seed, "bag", b)
-            rows = rng.permutation(n)[:size]
-            search = rows[: self.search_rows]
-            table = problem.table(search) if shared is None else np.asfortranarray(shared[search])
-            terms = grow(table, problem.rows(search), self.max_terms, self.charge)
-            fits.append(problem.finish(terms, rows))
-        return tuple(fits)
+    def _bag(self, rows: "_Rows", seed: int) -> tuple[SplineFit, ...]:
+        n = len(rows.y)
+        size = max(int(self.row_share * n), min(n, _MIN_ROWS))
+        draws = [stream(seed, "bag", b).permutation(n)[:size] for b in range(self.bags)]
+        return tuple(self._fit_one(rows.subset(draw)) for draw in draws)
+
+    def _fit_one(self, rows: "_Rows") -> SplineFit:
+        search = rows.subset(slice(self.search_rows))
+        basis, table = make_basis(search.x)
+        terms = grow(table, search, self.max_terms, self.charge)
+        used = sorted({c for term in terms for c in term.columns})
+        place = {c: k for k, c in enumerate(used)}
+        terms = tuple(Term(t.effect, tuple(place[c] for c in t.columns)) for t in terms)
+        return _finish(basis.subset(used), terms, rows)
 
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """Search rows: centred outcome, weights (mean 1) and centred treatment, or None."""
+    """Training rows; ``arm`` is None where the treatment plays no part."""
 
-    y: Array
-    weights: Array
-    effect: Array | None
-
-
-@dataclass(frozen=True, eq=False)
-class _Problem:
-    """Training rows of one bag family."""
-
-    basis: Basis
     x: Array
     y: Array
     weights: Array
     arm: Array | None
 
-    def table(self, rows: _Ints) -> NDArray[np.float32]:
-        return self.basis.table(self.x[rows])
+    def subset(self, index: _Ints | slice) -> "_Rows":
+        arm = None if self.arm is None else self.arm[index]
+        return _Rows(self.x[index], self.y[index], self.weights[index], arm)
 
-    def rows(self, rows: _Ints) -> _Rows:
-        w = self.weights[rows] / max(self.weights[rows].mean(), 1e-300)
-        y = self.y[rows]
-        effect = (
-            None if self.arm is None else self.arm[rows] - np.average(self.arm[rows], weights=w)
-        )
-        return _Rows(y - np.average(y, weights=w), w, effect)
+    def mean(self, values: Array) -> float:
+        return float(np.average(values, weights=self.weights))
 
-    def finish(self, terms: tuple[Term, ...], rows: _Ints) -> SplineFit:
-        """Ridge coefficients of the selected terms on all rows of the sub-sample."""
-        y, w = self.y[rows], self.weights[rows]
-        mean_arm = 0.0 if self.arm is None else float(np.average(self.arm[rows], weights=w))
-        columns = _Columns(self.basis, self.x[rows])
-        design = np.empty((len(rows), len(terms)))
-        for j, term in enumerate(terms):
-            design[:, j] = columns.product(term)
-            if term.effect and self.arm is not None:
-                design[:, j] *= self.arm[rows] - mean_arm
-        margin = 0.1 * float(np.ptp(y))
-        ridge = _scaled_ridge(design, y, w)
-        return SplineFit(terms, ridge, mean_arm, float(y.min()) - margin, float(y.max()) + margin)
+    @property
+    def effect(self) -> Array | None:
+        """t - mean(t), shape (n,), or None."""
+        return None if self.arm is None else self.arm - self.mean(self.arm)
 
 
-class _Columns:
-    """Candidate columns of some rows, each computed once."""
-
-    def __init__(self, basis: Basis, x: Array):
-        self.n = len(x)
-        self._basis, self._x = basis, x
-        self._cache: dict[int, Array] = {}
-
-    def product(self, term: Term) -> Array:
-        """Product of the candidate columns of a term, shape (n,)."""
-        value = np.ones(self.n)
+def products(basis: Basis, terms: tuple[Term, ...], x: Array) -> Array:
+    """The products of candidates, without treatment, shape (n, number of terms)."""
+    columns = [basis.column(x, c) for c in range(len(basis.kind))]
+    out = np.ones((len(x), len(terms)))
+    for j, term in enumerate(terms):
         for c in term.columns:
-            if c not in self._cache:
-                self._cache[c] = self._basis.column(self._x, c)
-            value = value * self._cache[c]
-        return value
+            out[:, j] *= columns[c]
+    return out
+
+
+def _finish(basis: Basis, terms: tuple[Term, ...], rows: _Rows) -> SplineFit:
+    """Ridge coefficients of the selected terms on all rows of the sub-sample."""
+    design = products(basis, terms, rows.x)
+    effect = rows.effect
+    mean_arm = 0.0 if rows.arm is None else rows.mean(rows.arm)
+    for j, term in enumerate(terms):
+        if term.effect and effect is not None:
+            design[:, j] *= effect
+    margin = _MARGIN * float(np.ptp(rows.y))
+    low, high = float(rows.y.min()) - margin, float(rows.y.max()) + margin
+    return SplineFit(basis, terms, _scaled_ridge(design, rows.y, rows.weights), mean_arm, low, high)
 
 
 def grow(
@@ -247,18 +231,22 @@ def grow(
     table : ndarray, shape (m, C)
         Standardised candidates.
     rows : _Rows
-        Outcome, weights and centred treatment of the m rows.
+        The m search rows.
     max_terms : int
         Terms at most.
     charge : float
         See the module.
     """
-    m = len(rows.y)
-    given = 0 if rows.effect is None else 1
-    best, best_size, chosen = _gcv(rows.weights @ rows.y**2, m, 0, charge), 0, []
-    for term, rss in _forward(table, rows, max_terms + given):
+    m, selection = len(rows.y), _Selection(table, rows, max_terms)
+    chosen = selection.given
+    given = best_size = len(chosen)
+    best = _gcv(selection.rss, m, 0, charge)
+    for _ in range(max_terms):
+        term = selection.step()
+        if term is None:
+            continue
         chosen.append(term)
-        score = _gcv(rss, m, len(chosen) - given, charge)
+        score = _gcv(selection.rss, m, len(chosen) - given, charge)
         if score < best:
             best, best_size = score, len(chosen)
         elif len(chosen) > best_size + _PATIENCE:
@@ -266,114 +254,122 @@ def grow(
     return tuple(chosen[:best_size])
 
 
-def _forward(table: NDArray[np.float32], rows: _Rows, limit: int) -> Iterator[tuple[Term, float]]:
-    """Terms in order of selection, each with the residual sum of squares it leaves."""
-    selection = _Selection(table, rows, limit)
-    if rows.effect is not None:
-        yield Term(True, ()), selection.project(rows.effect)
-    for _ in range(limit):
-        term, product = selection.best_product()
-        rss = selection.project(product)
-        if rss is None:
-            continue
-        selection.adopt(term, product)
-        yield term, rss
-
-
 class _Selection:
-    """State of one forward selection: orthonormal span Q, residual r, parents and their norms."""
+    """State of one forward selection: orthonormal span Q, residual r, parents and their norms.
 
-    def __init__(self, table: NDArray[np.float32], rows: _Rows, limit: int):
-        m, n_candidates = table.shape
+    All columns are scaled by the root of the row weights, so inner products are weighted.
+    """
+
+    def __init__(self, table: NDArray[np.float32], rows: _Rows, max_terms: int):
+        m, size = len(rows.y), max_terms + 2
+        weights = rows.weights / max(float(rows.weights.mean()), 1e-300)
         self._table, self._squares = table, table**2
-        self._root = np.sqrt(rows.weights)
-        self._q = np.empty((m, limit + 2), order="F")
-        self._q[:, 0], self._size = self._root / np.linalg.norm(self._root), 1
+        self._root = np.sqrt(weights)
+        self._q, self._size = np.empty((m, size), order="F"), 0
         self._residual = self._root * rows.y
-        self._residual -= self._q[:, 0] * (self._q[:, 0] @ self._residual)
         self._terms: list[Term] = []
-        self._parents = np.empty((limit + 2, m), dtype=np.float32)
-        self._norms = np.empty((limit + 2, n_candidates), dtype=np.float32)
+        self._parents = np.empty((size, m), dtype=np.float32)
+        self._norms = np.empty((size, table.shape[1]), dtype=np.float32)
         self._used: list[tuple[int, int]] = []
-        self._add_parent(Term(False, ()), np.ones(m))
-        if rows.effect is not None:
-            self._add_parent(Term(True, ()), rows.effect)
+        self._adopt(Term(False, ()), np.ones(m))
+        self._project(self._root.copy())
+        self.given: list[Term] = []
+        effect = rows.effect
+        if effect is not None and self._project(effect * self._root):
+            self.given = [Term(True, ())]
+            self._adopt(self.given[0], effect)
 
-    def _add_parent(self, term: Term, values: Array) -> None:
+    @property
+    def rss(self) -> float:
+        """Weighted residual sum of squares."""
+        return float(self._residual @ self._residual)
+
+    def step(self) -> Term | None:
+        """Add the best unused product to the span; None if it was in the span already."""
+        p, c = self._best_pair()
+        self._used.append((p, c))
+        parent = self._terms[p]
+        scaled = self._parents[p] * self._table[:, c]
+        if not self._project(scaled.astype(float)):
+            return None
+        term = Term(parent.effect, (*parent.columns, c))
+        if len(term.columns) < _MAX_DEGREE:
+            self._adopt(term, scaled / np.maximum(self._root, 1e-12))
+        return term
+
+    def _best_pair(self) -> tuple[int, int]:
         k = len(self._terms)
-        scaled = (values * self._root).astype(np.float32)
+        score = (self._parents[:k] * self._residual.astype(np.float32)) @ self._table
+        score *= score
+        score /= self._norms[:k]
+        for pair in self._used:
+            score[pair] = 0
+        p, c = divmod(int(np.argmax(score)), score.shape[1])
+        return p, c
+
+    def _project(self, u: Array) -> bool:
+        """Take a scaled column out of the residual; False if it was in the span already."""
+        q, length = self._q[:, : self._size], np.linalg.norm(u)
+        for _ in range(2):
+            u = u - q @ (q.T @ u)
+        rest = np.linalg.norm(u)
+        if rest <= 1e-3 * length:
+            return False
+        u = u / rest
+        self._q[:, self._size] = u
+        self._size += 1
+        self._residual = self._residual - u * (u @ self._residual)
+        return True
+
+    def _adopt(self, term: Term, values: Array) -> None:
+        """Make a term a parent of products."""
+        k, scaled = len(self._terms), (values * self._root).astype(np.float32)
         self._parents[k] = scaled
         self._norms[k] = (scaled**2) @ self._squares + np.float32(1e-6 * len(values))
         self._terms.append(term)
 
-    def best_product(self) -> tuple[Term, Array]:
-        """The unused product most correlated with the residual."""
-        k = len(self._terms)
-        score = (self._parents[:k] * self._residual.astype(np.float32)) @ self._table
-        score = score**2 / self._norms[:k]
-        for parent, column in self._used:
-            score[parent, column] = 0
-        p, c = divmod(int(np.argmax(score)), score.shape[1])
-        self._used.append((p, c))
-        parent = self._terms[p]
-        values = self._parents[p] / np.maximum(self._root, 1e-12) * self._table[:, c]
-        return Term(parent.effect, (*parent.columns, c)), values.astype(float)
 
-    def project(self, product: Array) -> float | None:
-        """Add a column to the span; the residual sum of squares, None if it was in the span."""
-        q = self._q[:, : self._size]
-        u = product * self._root
-        length = np.linalg.norm(u)
-        for _ in range(2):
-            u = u - q @ (q.T @ u)
-        rest = np.linalg.norm(u)
-        if rest <= 1e-3 * length or self._size >= self._q.shape[1]:
-            return None
-        u /= rest
-        self._q[:, self._size] = u
-        self._size += 1
-        self._residual = self._residual - u * (u @ self._residual)
-        return float(self._residual @ self._residual)
-
-    def adopt(self, term: Term, product: Array) -> None:
-        """Make a term of degree one a parent."""
-        if len(term.columns) < 2:
-            self._add_parent(term, product)
-
-
-def make_basis(x: Array, rng: np.random.Generator, max_rows: int = 4000) -> Basis:
-    """Candidate columns for the training rows x, standardised on at most ``max_rows`` of them."""
-    rows = np.arange(len(x)) if len(x) <= max_rows else rng.permutation(len(x))[:max_rows]
-    knot_of, knot = _knots(x[rows])
-    raw = _raw_candidates(x[rows], knot_of, knot)
-    center, scale = raw.mean(axis=0, dtype=np.float64), raw.std(axis=0, dtype=np.float64)
-    return Basis(x.shape[1], knot_of, knot, center, scale)
+def make_basis(x: Array) -> tuple[Basis, NDArray[np.float32]]:
+    """Candidates for the rows x, shape (m, p), and their standardised table, shape (m, C)."""
+    source, knot = _knots(x)
+    p, k = x.shape[1], len(knot)
+    distance = (x[:, source] - knot).astype(np.float32)
+    table = np.empty((len(x), p + 3 * k), dtype=np.float32)
+    table[:, :p] = x
+    for j, shape in enumerate(_SHAPES[1:]):
+        table[:, p + j * k : p + (j + 1) * k] = shape(distance)
+    center = table.mean(axis=0)
+    table -= center
+    scale = np.sqrt(np.einsum("ij,ij->j", table, table) / len(x))
+    inverse = np.where(scale > 1e-6, 1 / np.maximum(scale, 1e-6), 0).astype(np.float32)
+    table *= inverse
+    basis = Basis(
+        np.repeat([0, 1, 2, 3], [p, k, k, k]),
+        np.concatenate([np.arange(p), source, source, source]),
+        np.concatenate([np.zeros(p), knot, knot, knot]),
+        center.astype(float),
+        inverse.astype(float),
+    )
+    return basis, table
 
 
 def _knots(x: Array) -> tuple[_Ints, Array]:
-    """Knots of each column: quantiles when it is continuous, midpoints when it has 3-5 levels."""
+    """Covariate and place of each knot: quantiles of continuous ones, midpoints of 3-5 levels."""
     levels = [np.unique(column) for column in x.T]
-    n_continuous = sum(len(u) > _SPLIT_LEVELS for u in levels)
-    n_knots = int(np.clip(_MAX_KNOT_COLUMNS // max(n_continuous, 1), 1, 10))
+    n_continuous = sum(len(u) > _FEW_LEVELS for u in levels)
+    n_knots = int(np.clip(_MAX_KNOTS // max(n_continuous, 1), 1, 10))
     grid = np.linspace(0.06, 0.94, n_knots) if n_knots > 1 else np.array([0.5])
+    quantiles = np.quantile(x, grid, axis=0)
     knots = [
-        np.unique(np.quantile(column, grid))
-        if len(u) > _SPLIT_LEVELS
+        np.unique(quantiles[:, j])
+        if len(u) > _FEW_LEVELS
         else (u[:-1] + u[1:]) / 2
         if len(u) > 2
         else np.empty(0)
-        for column, u in zip(x.T, levels, strict=True)
+        for j, u in enumerate(levels)
     ]
-    knot_of = np.repeat(np.arange(x.shape[1]), [len(q) for q in knots])
-    return knot_of, np.concatenate([np.empty(0), *knots])
-
-
-def _raw_candidates(x: Array, knot_of: _Ints, knot: Array) -> NDArray[np.float32]:
-    distance = (x[:, knot_of] - knot).astype(np.float32)
-    return np.hstack(
-        [x.astype(np.float32), np.maximum(distance, 0), np.maximum(-distance, 0), distance > 0],
-        dtype=np.float32,
-    )
+    source = np.repeat(np.arange(x.shape[1]), [len(q) for q in knots])
+    return source, np.concatenate([np.empty(0), *knots])
 
 
 def _gcv(rss: float, m: int, n_terms: int, charge: float) -> float:

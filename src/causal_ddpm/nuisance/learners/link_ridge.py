@@ -170,8 +170,7 @@ def fit_link(x: Array, y: Array, weights: Array, factors: Array, path: Array) ->
     best, best_loo = theta, np.inf
     for lam in sorted(path, reverse=True):
         problem = _Problem(x, y, np.sqrt(weights), np.r_[1e-9, lam * factors, 0.02 * lam])
-        for theta in _levenberg_marquardt(problem, theta):  # noqa: B007 - the last one counts
-            pass
+        *_, theta = _levenberg_marquardt(problem, theta)
         loo = _linearised_loo(problem, theta)
         if loo < best_loo:
             best, best_loo = theta, loo
