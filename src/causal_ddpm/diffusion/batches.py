@@ -195,7 +195,9 @@ class MemberStream:
     def mask(self, rate: float, *shape: int) -> Tensor:
         """Dropout mask as bytes: 1 keeps, with probability 1 - round(256 rate) / 256."""
         n_words = -(-int(np.prod(shape)) // 8)
-        words = torch.empty(n_words, dtype=torch.int64).random_(-(2**63), None, generator=self.generator)
+        words = torch.empty(n_words, dtype=torch.int64).random_(
+            -(2**63), None, generator=self.generator
+        )
         keep = words.view(torch.uint8)[: int(np.prod(shape))] >= round(256 * rate)
         return keep.view(shape)
 
@@ -207,8 +209,11 @@ def member_stream(seed: Seed, group: str, member: int, use: str, n_rows: int) ->
 
 
 def draw_steps(
-    streams: list[MemberStream], batch: tuple[int, int], rate: float,
-    mask_shape: tuple[int, ...], device: torch.device,
+    streams: list[MemberStream],
+    batch: tuple[int, int],
+    rate: float,
+    mask_shape: tuple[int, ...],
+    device: torch.device,
 ) -> Iterator[Draws]:
     """Endless draws, one a training step.
 

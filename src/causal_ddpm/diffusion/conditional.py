@@ -29,7 +29,7 @@ from causal_ddpm.diffusion.network import Backbone, Weights, check_weights
 from causal_ddpm.diffusion.reading import Reader, mid_latents
 from causal_ddpm.diffusion.runtime import ACTIVATION_FLOATS, quick_arithmetic, resolve_device
 from causal_ddpm.diffusion.sampler import SAMPLERS, crossing_share
-from causal_ddpm.diffusion.schedule import noise_levels, schedule_of
+from causal_ddpm.diffusion.schedule import schedule_of
 from causal_ddpm.diffusion.settings import DiffusionSettings
 
 __all__ = ["ConditionalDiffusion", "DiffusionSettings", "TrainingGroup", "train_conditional"]
@@ -112,7 +112,11 @@ class ConditionalDiffusion:
 
     @quick_arithmetic()
     def sample(
-        self, group: int, condition: NDArray[Any], arm: int, n_samples: int,
+        self,
+        group: int,
+        condition: NDArray[Any],
+        arm: int,
+        n_samples: int,
         random_state: Seed = None,
     ) -> NDArray[np.float64]:
         """Random draws of v given each row, shape (n, n_samples).
@@ -211,10 +215,10 @@ class ConditionalDiffusion:
 
         sampler = SAMPLERS[self.settings.sampler]
         n_levels = self.settings.n_sampling_steps if sampler.deterministic else None
-        flow = sampler if sampler.deterministic else SAMPLERS["dpmpp"]
+        flow = sampler if sampler.deterministic else SAMPLERS["adams"]
         shift = float(forward_of(self.settings).shift(torch.tensor(arm)))
         denoiser = PreconditionedDenoiser(residual, shift)
-        return Reader(denoiser, flow, noise_levels(n_levels or N_LEVELS), self.n_members)
+        return Reader(denoiser, flow, flow.levels(n_levels or N_LEVELS), self.n_members)
 
     def _check(self, group: int, condition: NDArray[Any], arm: int, v: NDArray[Any]) -> None:
         n, d = np.shape(condition)[0], self.backbone.n_columns

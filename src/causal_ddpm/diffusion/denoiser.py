@@ -51,6 +51,7 @@ class PreconditionedDenoiser(Denoiser):
     shift: float = 0.0
 
     def __call__(self, v_tau: Tensor, tau: float) -> Tensor:
+        """Equation (1)."""
         alpha = 1 / sqrt(1 + tau**2)
         u = v_tau * alpha
         seen = u + self.shift * tau * alpha if self.shift else u

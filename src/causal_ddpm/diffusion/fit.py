@@ -32,8 +32,12 @@ _HELD_OUT_SHARE, _HELD_OUT_MAX, _TRACE = 0.15, 2000, 20
 
 
 def fit_members(
-    rows: Sequence[Rows], names: Sequence[str], seed: Seed, settings: DiffusionSettings,
-    n_arms: int, progress: Callable[[float], None],
+    rows: Sequence[Rows],
+    names: Sequence[str],
+    seed: Seed,
+    settings: DiffusionSettings,
+    n_arms: int,
+    progress: Callable[[float], None],
 ) -> tuple[Backbone, Weights, dict[str, Any]]:
     """Train every group's members; returns the backbone, the weights and a report.
 
@@ -59,8 +63,10 @@ def fit_members(
     blocks = blocks_of(cells, per_group)
     weights, records = [], []
     for i, block in enumerate(blocks):
+
         def tell(share: float, done: int = i) -> None:
             progress((done + share) / len(blocks))
+
         w, record = fit_block(block, task, plan, settings.n_draws, seed, tell)
         weights.append(w)
         records.append(record)
@@ -88,7 +94,11 @@ def blocks_of(cells: Sequence[Cell], floats: int) -> list[list[Cell]]:
 
 
 def fit_block(
-    cells: Sequence[Cell], task: Task, plan: Recipe, n_draws: int, seed: Seed,
+    cells: Sequence[Cell],
+    task: Task,
+    plan: Recipe,
+    n_draws: int,
+    seed: Seed,
     progress: Callable[[float], None],
 ) -> tuple[dict[str, Tensor], FitRecord]:
     """Train the members of some groups as one batched network."""
@@ -116,14 +126,13 @@ def initial_weights(
 ) -> dict[str, Tensor]:
     """Fresh weights of every (group name, member, rows), member axis first."""
     each = [
-        backbone.initial(member_stream(seed, name, e, "init", n).generator) for name, e, n in members
+        backbone.initial(member_stream(seed, name, e, "init", n).generator)
+        for name, e, n in members
     ]
     return {k: torch.stack([w[k] for w in each]).to(device) for k in each[0]}
 
 
-def put_aside(
-    rows: Rows, name: str, seed: Seed, n_epochs: int | None
-) -> tuple[Rows, Rows | None]:
+def put_aside(rows: Rows, name: str, seed: Seed, n_epochs: int | None) -> tuple[Rows, Rows | None]:
     """Rows to train on and held-out rows (None unless training is counted in epochs)."""
     if n_epochs is None:
         return rows, None

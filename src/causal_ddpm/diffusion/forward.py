@@ -14,7 +14,7 @@ independent
 coupling
     One eps for both conditions, and an eta of its own for c = 1. Normalised to unit variance,
 
-        z_0 = eps,    z_1 = (eps + lambda eta) / sqrt(1 + lambda^2),    rho = 1 / sqrt(1 + lambda^2):
+        z_0 = eps,   z_1 = (eps + lambda eta) / sqrt(1 + lambda^2),   rho = 1 / sqrt(1 + lambda^2):
 
     each law is untouched and lambda sets the correlation rho of the two latents.
 

@@ -78,9 +78,7 @@ class Backbone(ABC):
         """
 
     @abstractmethod
-    def head(
-        self, weights: Weights, context: Tensor, u: Tensor, log_tau: Tensor | float
-    ) -> Tensor:
+    def head(self, weights: Weights, context: Tensor, u: Tensor, log_tau: Tensor | float) -> Tensor:
         """F at M values for every row.
 
         Parameters
@@ -107,7 +105,9 @@ def check_weights(backbone: Backbone, weights: Weights, n_groups: int) -> None:
     expected = backbone.initial(torch.Generator().manual_seed(0))
     if set(weights) != set(expected):
         odd = sorted(set(weights) ^ set(expected))
-        raise DataError(f"weights missing or unknown: {', '.join(odd[:4])}", "those of the backbone")
+        raise DataError(
+            f"weights missing or unknown: {', '.join(odd[:4])}", "those of the backbone"
+        )
     n_members = {len(w) for w in weights.values() if w.dim()}
     if len(n_members) != 1 or min(n_members) < 1 or min(n_members) % n_groups:
         raise DataError(f"weights of {sorted(n_members)} members", f"a multiple of {n_groups}")
@@ -181,6 +181,7 @@ class MLP(Backbone):
     n_layers: int = 2
 
     def initial(self, generator: torch.Generator) -> dict[str, Tensor]:
+        """Uniform matrices, zero vectors, a zero last layer."""
         H, A = self.width, self.n_arms
         sizes = {"in": self.n_columns, "h": H, "first": 1 + 2 * N_U + 2 * N_TAU, "z": H}
         sizes |= {f"trunk{i}": H for i in range(1, self.n_layers)}
@@ -194,14 +195,17 @@ class MLP(Backbone):
 
     @property
     def node_floats(self) -> int:
+        """The width H."""
         return self.width
 
     def mask_shape(self, n_rows: int) -> tuple[int, ...]:
+        """Units of the first and the last layer of the trunk."""
         return (2, self.width, n_rows)
 
     def encode(
         self, weights: Weights, x: Tensor, arm: Tensor, mask: Tensor | None = None
     ) -> Tensor:
+        """The trunk, (G, H, B)."""
         h = silu(linear(weights, "in", x))
         h = h if mask is None else h * mask[:, 0]
         for i in range(1, self.n_layers):
@@ -212,9 +216,8 @@ class MLP(Backbone):
         h = h if mask is None else h * mask[:, 1]
         return linear(weights, "h", h)
 
-    def head(
-        self, weights: Weights, context: Tensor, u: Tensor, log_tau: Tensor | float
-    ) -> Tensor:
+    def head(self, weights: Weights, context: Tensor, u: Tensor, log_tau: Tensor | float) -> Tensor:
+        """Two silu layers on phi(u), psi(log tau) and the context."""
         level = log_tau.flatten(1) if isinstance(log_tau, Tensor) else log_tau
         z = first_layer(weights, u.flatten(1), level).unflatten(2, u.shape[1:])
         z = silu(z + context[:, :, None]).flatten(2)

@@ -27,6 +27,7 @@ class GaussianDenoiser(Denoiser):
     sd: float | Tensor
 
     def __call__(self, v_tau: Tensor, tau: float) -> Tensor:
+        """E[v | v_tau]."""
         return self.mean + self.sd**2 / (self.sd**2 + tau**2) * (v_tau - self.mean)
 
 
@@ -45,6 +46,7 @@ class MixtureDenoiser(Denoiser):
     sds: Tensor
 
     def __call__(self, v_tau: Tensor, tau: float) -> Tensor:
+        """E[v | v_tau]."""
         away = v_tau[..., None] - self.means
         var = self.sds**2 + tau**2
         share = torch.softmax(self.weights.log() - 0.5 * (var.log() + away**2 / var), dim=-1)

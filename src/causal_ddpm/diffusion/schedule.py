@@ -17,9 +17,9 @@ moves x_t, never the law), and the law of log tau used in training, given by its
 
 All but flow preserve variance: alpha^2 + sigma^2 = 1 (flow: alpha + sigma = 1).
 
-A deterministic sampler may visit any noise levels. Those of :func:`noise_levels` are equally
-spaced in tau^(1/5), dense where structure appears; the ancestral chain follows the schedule's own
-clock (:meth:`Schedule.clock_levels`).
+A deterministic sampler may visit any noise levels: those of :func:`noise_levels` are equally
+spaced in tau^(1/5) [1], those of :func:`angle_levels` nearly so in the angle atan(tau). The
+ancestral chain follows the schedule's own clock (:meth:`Schedule.clock_levels`).
 
 References
 ----------
@@ -46,7 +46,12 @@ _FAR = 100.0
 
 
 class Schedule(ABC):
-    """A clock from t in [0, 1] to the noise level tau = sigma_t / alpha_t."""
+    """A clock from t in [0, 1] to the noise level tau = sigma_t / alpha_t.
+
+    ``power`` is the p of alpha^p + sigma^p = 1: 2 preserves variance, 1 is a straight line.
+    """
+
+    power = 2.0
 
     @abstractmethod
     def tau(self, t: Tensor) -> Tensor:
@@ -57,21 +62,16 @@ class Schedule(ABC):
         """Inverse of :meth:`tau`."""
 
     @abstractmethod
-    def alpha_at(self, tau: Tensor) -> Tensor:
-        """Signal scale alpha at noise level tau."""
-
-    @abstractmethod
     def log_tau_quantile(self, p: Tensor) -> Tensor:
         """Quantiles of the training law of log tau, p in [0, 1]."""
 
     def alpha(self, t: Tensor) -> Tensor:
-        """Signal scale at time t."""
-        return self.alpha_at(self.tau(t))
+        """Signal scale at time t, (1 + tau^p)^(-1/p)."""
+        return (1 + self.tau(t) ** self.power) ** (-1 / self.power)
 
     def sigma(self, t: Tensor) -> Tensor:
-        """Noise scale at time t."""
-        tau = self.tau(t)
-        return tau * self.alpha_at(tau)
+        """Noise scale at time t, tau alpha."""
+        return self.tau(t) * self.alpha(t)
 
     def clock_levels(self, n: int) -> list[float]:
         """Falling noise levels at t = 1, (n-1)/n, ..., 1/n."""
@@ -85,6 +85,12 @@ def noise_levels(n: int, tau_max: float = TAU_MAX, tau_min: float = TAU_MIN) -> 
     return (torch.linspace(a, b, n, dtype=torch.float64) ** RHO).tolist()
 
 
+def angle_levels(n: int, tau_max: float = TAU_MAX, tau_min: float = TAU_MIN) -> list[float]:
+    """n falling noise levels tau = tan(theta), equally spaced in theta^0.7."""
+    a, b = atan(tau_max) ** 0.7, atan(tau_min) ** 0.7
+    return torch.tan(torch.linspace(a, b, n, dtype=torch.float64) ** (1 / 0.7)).tolist()
+
+
 class EDMSchedule(Schedule):
     """Polynomial clock with a log-normal training law [1], in variance-preserving scale."""
 
@@ -93,15 +99,15 @@ class EDMSchedule(Schedule):
         self._a, self._b = TAU_MIN ** (1 / RHO), TAU_MAX ** (1 / RHO)
 
     def tau(self, t: Tensor) -> Tensor:
+        """Noise level at time t."""
         return (self._a + t * (self._b - self._a)) ** RHO
 
     def time(self, tau: Tensor) -> Tensor:
+        """Time of noise level tau."""
         return (tau ** (1 / RHO) - self._a) / (self._b - self._a)
 
-    def alpha_at(self, tau: Tensor) -> Tensor:
-        return (1 + tau**2).rsqrt()
-
     def log_tau_quantile(self, p: Tensor) -> Tensor:
+        """Quantiles of log tau in training."""
         return self.mean + self.sd * torch.special.ndtri(p.clamp(1e-4, 1 - 1e-4))
 
 
@@ -116,14 +122,16 @@ class LinearSchedule(Schedule):
         self.beta = torch.linspace(beta_start, beta_end, n_steps, dtype=torch.float64)
         self._log_alpha2 = torch.log1p(-self.beta).cumsum(0)
         self.n_steps = n_steps
-        if float(self.tau(torch.ones(1))) < 4:
+        last = float(self.tau(torch.ones(1)))
+        if last < 4:
             raise DataError(
                 f"with beta_start {beta_start}, beta_end {beta_end} and {n_steps} steps the noise "
-                f"ends at {float(self.tau(torch.ones(1))):.2g} times the signal", "at least 4 times",
+                f"ends at {last:.2g} times the signal", "at least 4 times",
                 "Leave the betas unset, or raise beta_end or diffusion_steps.",
             )  # fmt: skip
 
     def tau(self, t: Tensor) -> Tensor:
+        """Noise level at time t."""
         table = self._log_alpha2.to(t.device)
         position = (t.double() * self.n_steps - 1).clamp(0, self.n_steps - 1)
         low = position.floor().long().clamp(max=self.n_steps - 2)
@@ -131,16 +139,15 @@ class LinearSchedule(Schedule):
         return torch.expm1(-log_alpha2).sqrt().to(t.dtype)
 
     def time(self, tau: Tensor) -> Tensor:
+        """Time of noise level tau."""
         table = self._log_alpha2.to(tau.device)
         log_alpha2 = -torch.log1p(tau.double() ** 2)
         high = torch.searchsorted(-table, -log_alpha2).clamp(1, self.n_steps - 1)
         share = (log_alpha2 - table[high - 1]) / (table[high] - table[high - 1])
         return ((high + share.clamp(0, 1)) / self.n_steps).to(tau.dtype)
 
-    def alpha_at(self, tau: Tensor) -> Tensor:
-        return (1 + tau**2).rsqrt()
-
     def log_tau_quantile(self, p: Tensor) -> Tensor:
+        """Quantiles of log tau in training."""
         return self.tau(p).log()
 
 
@@ -151,36 +158,38 @@ class CosineSchedule(Schedule):
         self._low, self._width = atan(TAU_MIN), atan(_FAR) - atan(TAU_MIN)
 
     def tau(self, t: Tensor) -> Tensor:
+        """Noise level at time t."""
         return torch.tan(self._low + t * self._width)
 
     def time(self, tau: Tensor) -> Tensor:
+        """Time of noise level tau."""
         return (torch.atan(tau) - self._low) / self._width
 
-    def alpha_at(self, tau: Tensor) -> Tensor:
-        return (1 + tau**2).rsqrt()
-
     def log_tau_quantile(self, p: Tensor) -> Tensor:
+        """Quantiles of log tau in training."""
         return self.tau(p).log()
 
 
 class FlowSchedule(Schedule):
     """Straight line between data and noise [4]: x = (1 - s) x_0 + s eps, tau = s / (1 - s)."""
 
+    power = 1.0
+
     def __init__(self) -> None:
         self._low = TAU_MIN / (1 + TAU_MIN)
         self._width = _FAR / (1 + _FAR) - self._low
 
     def tau(self, t: Tensor) -> Tensor:
+        """Noise level at time t."""
         s = self._low + t * self._width
         return s / (1 - s)
 
     def time(self, tau: Tensor) -> Tensor:
+        """Time of noise level tau."""
         return (tau / (1 + tau) - self._low) / self._width
 
-    def alpha_at(self, tau: Tensor) -> Tensor:
-        return 1 / (1 + tau)
-
     def log_tau_quantile(self, p: Tensor) -> Tensor:
+        """Quantiles of log tau in training."""
         return self.tau(p).log()
 
 
@@ -201,8 +210,3 @@ def schedule_of(settings: DiffusionSettings) -> Schedule:
         )
     presets = {"edm": EDMSchedule, "cosine": CosineSchedule, "flow": FlowSchedule}
     return presets[settings.schedule]()
-
-
-def log_snr(schedule: Schedule, t: Tensor) -> Tensor:
-    """Log signal-to-noise ratio log(alpha_t^2 / sigma_t^2) = -2 log tau(t)."""
-    return -2 * schedule.tau(t).log()

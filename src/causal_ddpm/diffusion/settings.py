@@ -11,7 +11,7 @@ With n the rows a member trains on, unset fields become
     learning rate  1e-2 (attention: 3e-3), 20 warm-up steps, cosine to zero
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil, isfinite
 from typing import Literal
 
@@ -20,12 +20,12 @@ import numpy as np
 from causal_ddpm.core.errors import DataError
 
 ScheduleName = Literal["edm", "linear", "cosine", "flow"]
-SamplerName = Literal["dpmpp", "heun", "ddim", "ddpm"]
+SamplerName = Literal["adams", "dpmpp", "heun", "ddim", "ddpm"]
 Reading = Literal["coupling", "direction", "independent"]
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "schedule": ("edm", "linear", "cosine", "flow"),
-    "sampler": ("dpmpp", "heun", "ddim", "ddpm"),
+    "sampler": ("adams", "dpmpp", "heun", "ddim", "ddpm"),
     "backbone": ("mlp",),
     "condition_noise": ("coupling", "direction", "independent"),
 }
@@ -67,9 +67,9 @@ class DiffusionSettings:
     diffusion_steps : int
         Steps of the discrete linear schedule, and of ancestral sampling unless
         ``n_sampling_steps`` is given.
-    sampler : {"dpmpp", "heun", "ddim", "ddpm"}
+    sampler : {"adams", "dpmpp", "heun", "ddim", "ddpm"}
     n_sampling_steps : int, optional
-        Noise levels visited; 18 by default for the deterministic samplers.
+        Noise levels visited; 18 by default, ``diffusion_steps`` for "ddpm".
     backbone : {"mlp", "attention"}
     n_heads, dim : int
         Heads and token width of the attention backbone.
@@ -98,7 +98,7 @@ class DiffusionSettings:
     beta_start: float | None = None
     beta_end: float | None = None
     diffusion_steps: int = 1000
-    sampler: SamplerName = "dpmpp"
+    sampler: SamplerName = "adams"
     n_sampling_steps: int | None = None
     backbone: Literal["mlp", "attention"] = "mlp"
     n_heads: int = 2
@@ -184,7 +184,7 @@ def recipe(n: int, settings: DiffusionSettings, smallest: int | None = None) -> 
 def default_steps(n: int) -> int:
     """Training steps of the recipe for n rows."""
     log_n, log_steps = np.log([1000, 1600, 80_000]), np.log([250, 600, 3000])
-    return int(round(float(np.exp(np.interp(np.log(n), log_n, log_steps)))))
+    return round(float(np.exp(np.interp(np.log(n), log_n, log_steps))))
 
 
 def departures(n: int, settings: DiffusionSettings) -> dict[str, tuple[float, float]]:
@@ -196,14 +196,13 @@ def departures(n: int, settings: DiffusionSettings) -> dict[str, tuple[float, fl
         Rows a member trains on.
     settings : DiffusionSettings
     """
-    fields = ("n_members", "hidden_dim", "dropout", "learning_rate", "weight_decay", "batch_size")
-    plain = replace(settings, n_steps=None, n_epochs=None, **dict.fromkeys(fields))
-    given, default = recipe(n, settings), recipe(n, plain)
-    return {
-        name: (getattr(given, name), getattr(default, name))
-        for name in (*fields, "n_steps")
-        if getattr(given, name) != getattr(default, name)
-    }
+    given, default = recipe(n, settings), recipe(n, DiffusionSettings(backbone=settings.backbone))
+    names = (
+        "n_members", "hidden_dim", "dropout", "learning_rate", "weight_decay", "batch_size",
+        "n_steps",
+    )  # fmt: skip
+    pairs = {name: (getattr(given, name), getattr(default, name)) for name in names}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def _given(value: float | None, default: float) -> float:

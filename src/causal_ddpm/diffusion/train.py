@@ -154,8 +154,13 @@ def clip_rows(gradient: Tensor, max_norm: float = MAX_NORM) -> Tensor:
 
 
 def train(
-    task: Task, weights: Weights, groups: Sequence[Rows], draws: Iterator[Draws], recipe: Recipe,
-    checkpoint: Checkpoint | None = None, progress: Callable[[float], None] = lambda share: None,
+    task: Task,
+    weights: Weights,
+    groups: Sequence[Rows],
+    draws: Iterator[Draws],
+    recipe: Recipe,
+    checkpoint: Checkpoint | None = None,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> tuple[dict[str, Tensor], FitRecord]:
     """Minimise the loss of every member.
 
