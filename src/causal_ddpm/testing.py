@@ -1,8 +1,10 @@
-"""Conformance checks for nuisance models of your own.
+"""Conformance checks for nuisance models and designs of your own.
 
-Each check runs a model on a small simulated data set and raises ``AssertionError`` with a sentence
-when it breaks a law that the estimators rely on: shapes, finite numbers, settings left untouched,
-same seed same bits, no dependence on ``n_jobs``, and no leak from a fold into its own predictions.
+Each check of a model runs it on a small simulated data set and raises ``AssertionError`` with a
+sentence when it breaks a law that the estimators rely on: shapes, finite numbers, settings left
+untouched, same seed same bits, no dependence on ``n_jobs``, and no leak from a fold into its own
+predictions.
+:func:`check_design` compares what a design says of itself with its own potential outcomes.
 
 Examples
 --------
@@ -18,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causal_ddpm.core.data import CausalData
-from causal_ddpm.core.protocols import Learner, OutcomeModel, PropensityModel
+from causal_ddpm.core.protocols import Design, Learner, OutcomeModel, PropensityModel
 from causal_ddpm.nuisance.folds import draw_folds
 
 Array = NDArray[np.float64]
@@ -133,6 +135,51 @@ def check_propensity_model(
     swapped, _ = model.cross_fit(_with(data, treatment=_swap_in_fold(data, folds)), folds, 1, 1)
     own = folds == 0
     assert np.array_equal(e[own], swapped[own]), "a fold's treatments leak into its probabilities"
+
+
+def check_design(design: Design, n: int = 4_000, seed: int = 0) -> None:
+    """Check a data-generating process.
+
+    Its ``draw(n, seed)`` returns a :class:`~causal_ddpm.dgp.draw.Draw`.
+
+    Parameters
+    ----------
+    design : Design
+    n : int
+        Rows of the draw that is compared with the design's truth, within four standard errors.
+    seed : int
+
+    Raises
+    ------
+    AssertionError
+        With one sentence, at the first law that does not hold.
+    """
+    first, again, other = design.draw(60, seed), design.draw(60, seed), design.draw(60, seed + 1)
+    assert first.data.fingerprint == again.data.fingerprint, "the same seed gave different rows"
+    assert first.data.fingerprint != other.data.fingerprint, "two seeds gave the same rows"
+    draw = design.draw(n, seed)
+    outcomes, d = draw.potential_outcomes, draw.data.treatment
+    assert draw.data.n == len(draw.frame) == n, "the draw has another number of rows"
+    own = outcomes[np.arange(n), d]
+    assert np.array_equal(draw.data.outcome, own), "the outcome is not the arm's potential outcome"
+    effect = outcomes[:, 1] - outcomes[:, 0]
+    for name, rows in {"ATE": d >= 0, "ATT": d == 1, "ATU": d == 0}.items():
+        sample, population = draw.truth.sample[name], draw.truth.population[name]
+        assert np.isclose(sample, effect[rows].mean()), f"the sample {name} is not that of the rows"
+        _check_centred(effect[rows] - population, f"the effects around the population {name}")
+    _check_matrix(draw.propensity, n, "propensity")
+    assert np.allclose(draw.propensity.sum(axis=1), 1.0), "propensities do not sum to one"
+    assert draw.propensity.min() > 0.0, "a propensity is zero"
+    _check_centred(d - draw.propensity[:, 1], "treatments around their propensities")
+    for arm in (0, 1):
+        _check_centred(
+            outcomes[:, arm] - draw.mean[:, arm], f"outcomes around the mean of arm {arm}"
+        )
+
+
+def _check_centred(values: Array, what: str) -> None:
+    error = values.std() / np.sqrt(len(values))
+    assert abs(values.mean()) <= 4 * error + 1e-10, f"{what} are not centred"
 
 
 def _check_isolation(

@@ -1,13 +1,17 @@
 """Every design: its truth is that of its own potential outcomes, and a seed is a draw."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.dgp.catalog import catalog, design_by_name
 from causal_ddpm.dgp.confounded import BIMODAL, GAUSS, LINEAR, NO_EFFECT
+from causal_ddpm.testing import check_design
 
 N = 40_000
+NAMES = ("ATE", "ATT", "ATU")
 LARGE = {name: design.draw(N, seed=3) for name, design in catalog().items()}
 MIXTURES = (GAUSS, BIMODAL, NO_EFFECT, LINEAR)
 
@@ -17,6 +21,52 @@ mixtures = pytest.mark.parametrize("design", MIXTURES, ids=lambda design: design
 
 def _mean_and_error(values):
     return values.mean(), values.std() / np.sqrt(len(values))
+
+
+@names
+def test_every_design_passes_the_importable_check(name):
+    check_design(catalog()[name])
+
+
+class Misreported:
+    """A design whose draws are tampered with on the way out."""
+
+    name = "misreported"
+
+    def __init__(self, change):
+        self.change = change
+
+    def draw(self, n, seed):
+        return self.change(LINEAR.draw(n, seed))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda d: replace(d, truth=replace(d.truth, population=dict.fromkeys(NAMES, 1.5))),
+            "around the population ATE are not centred",
+        ),
+        (
+            lambda d: replace(d, truth=replace(d.truth, sample=dict.fromkeys(NAMES, 1.0))),
+            "the sample ATE is not that of the rows",
+        ),
+        (lambda d: replace(d, mean=d.mean + 0.3), "around the mean of arm 0 are not centred"),
+        (
+            lambda d: replace(d, propensity=0.9 * d.propensity + [0.1, 0.0]),
+            "treatments around their propensities are not centred",
+        ),
+        (
+            lambda d: replace(d, potential_outcomes=d.potential_outcomes[:, ::-1]),
+            "not the arm's potential outcome",
+        ),
+        (lambda d: LINEAR.draw(len(d.frame), 3), "two seeds gave the same rows"),
+        (lambda d: LINEAR.draw(len(d.frame), None), "the same seed gave different rows"),
+    ],
+)
+def test_the_importable_check_finds_what_is_wrong(change, message):
+    with pytest.raises(AssertionError, match=message):
+        check_design(Misreported(change))
 
 
 @names

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from causal_ddpm.core.data import CausalData
+from causal_ddpm.core.errors import ConvergenceError
 from causal_ddpm.core.estimand import ATE, ATT, ATU, QTE, PotentialDistributions
 from causal_ddpm.dgp.confounded import GAUSS
 from causal_ddpm.estimators.ate import MeanEffect
@@ -128,3 +129,11 @@ def test_estimate_carries_its_rows(small_sample, given):
     assert estimate.method == "given nuisances"
     assert estimate.level == 0.9
     assert estimate.details["n_folds"] == 5
+
+
+def test_nuisances_that_are_no_numbers_are_refused(small_sample, as_data, given):
+    frame, mean, e, _ = small_sample()
+    mean[3] = np.nan
+    data = as_data(frame)
+    with pytest.raises(ConvergenceError, match=r"ATT is not a finite number: the nuisances"):
+        MeanEffect(ATT()).estimate(data, given(data, mean, e))

@@ -168,3 +168,10 @@ def test_small_samples_are_noted(small_sample, as_data, given):
     data = CausalData(frame.assign(d=d), "d", "y", ["x"])
     estimate = MeanEffect(ATT()).estimate(data, given(data, mean, propensity))
     assert any("60 in the smaller arm" in w for w in estimate.warnings)
+
+
+def test_an_arm_without_weight_is_refused(small_sample, as_data, given):
+    frame, mean, propensity, _ = small_sample()
+    data = as_data(frame.assign(w=frame["d"]), weights="w")
+    with pytest.raises(DataError, match=r"column 'w': every untreated row has weight zero"):
+        MeanEffect(ATE()).estimate(data, given(data, mean, propensity))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.errors import (
     CausalDDPMWarning,
+    ConvergenceError,
     DataError,
     OverlapWarning,
     SmallSampleWarning,
@@ -31,6 +32,8 @@ FEW_ROWS = 200
 FEW_ROWS_IN_ARM = 100
 FEW_CLUSTERS = 30
 MIN_CLUSTERS = 5
+
+ARM_WORDS = ("untreated", "treated")
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,15 @@ class Sampling:
         Raises
         ------
         DataError
-            With fewer than five clusters.
+            With fewer than five clusters, or when an arm has no row of positive weight.
         """
+        for arm, word in enumerate(ARM_WORDS):
+            if not data.weights[data.treatment == arm].any():
+                raise DataError(
+                    f"every {word} row has weight zero",
+                    "positive weights in both arms",
+                    column=data.weights_name,
+                )
         sampling = cls(data.weights, data.clusters, data.weights_type == "frequency")
         if data.clusters is not None and sampling.n_independent < MIN_CLUSTERS:
             raise DataError(
@@ -193,7 +203,19 @@ def build_estimate(
     sampling: Sampling,
     level: float,
 ) -> Estimate:
-    """Assemble the record of one estimand."""
+    """Assemble the record of one estimand.
+
+    Raises
+    ------
+    ConvergenceError
+        If the estimate is not a finite number.
+    """
+    if not np.isfinite(result.values).all():
+        raise ConvergenceError(
+            f"The {estimand.name} is not a finite number: the nuisances ({nuisances.method}) hold "
+            "missing or infinite values; expected finite ones. Check the outcome and propensity "
+            "models with causal_ddpm.testing."
+        )
     influence = sampling.influence(result.phi)
     notes = [*result.notes, *sample_notes(data, sampling)]
     return Estimate(

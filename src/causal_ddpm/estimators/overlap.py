@@ -29,7 +29,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from causal_ddpm.core.errors import OverlapError, OverlapWarning
-from causal_ddpm.estimators.inference import Note, Sampling
+from causal_ddpm.estimators.inference import ARM_WORDS, Note, Sampling
 from causal_ddpm.estimators.scores import Arms, Array, effective_sample_size
 
 MIN_EFFECTIVE_N = 10.0
@@ -41,8 +41,6 @@ LARGE_SHARE = 0.1
 FAIR_MASS = (0.7, 1.4)
 CLIPPED_SHARE = 0.01
 OUTSIDE_SHARE = 0.05
-
-ARM_WORDS = ("untreated", "treated")
 
 
 @dataclass(frozen=True)
