@@ -239,13 +239,15 @@ class CausalInferenceFramework:
 
         Raises
         ------
-        DataError
+        DataError, SyntheticDataError
             If the rows cannot be used.
         """
+        from causal_ddpm.core.estimate import refuse_synthetic
         from causal_ddpm.diffusion.settings import departures
 
         c = self.config
         _refuse_other(dataset)
+        refuse_synthetic(dataset.n_synthetic)
         self._nuisances = fit_nuisances(
             dataset,
             c.outcome_model(),
@@ -421,7 +423,7 @@ def _row_hashes(data: CausalData) -> NDArray[np.uint64]:
     import pandas as pd
 
     frame = _rows(data)[[data.treatment_name, data.outcome_name, *sorted(data.confounder_names)]]
-    return pd.util.hash_pandas_object(frame, index=False).to_numpy(dtype=np.uint64)
+    return np.asarray(pd.util.hash_pandas_object(frame, index=False), dtype=np.uint64)
 
 
 def _rows(data: CausalData) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from causal_ddpm.core.errors import DataError
 from causal_ddpm.estimators.api import estimate_effects
 from causal_ddpm.evaluation.analysis import AnalysisSettings, analyse, plain
 from causal_ddpm.evaluation.provenance import Reference, read_truth
+from causal_ddpm.nuisance.oracle import OraclePropensityModel
 
 ESTIMATE_KEYS = {
     "estimand", "label", "value", "std_error", "ci_low", "ci_high", "level", "n", "method",
@@ -96,9 +98,10 @@ def test_without_overlap_for_all_units_the_att_survives_and_says_so(firms, light
     rng = np.random.default_rng(0)
     x = rng.uniform(0, 10, len(frame))
     frame["education"] = x
-    frame["ai_adoption"] = ((x < 0.6) & (rng.random(len(frame)) < 0.5)).astype(int)
+    frame["ai_adoption"] = ((x < 1) & (rng.random(len(frame)) < 0.5)).astype(int)
     data = CausalData(frame, "ai_adoption", "productivity", ["education"])
-    found = analyse(data, ATT(), light_settings())
+    propensity = OraclePropensityModel(lambda values: np.where(values[:, 0] < 1, 0.5, 5e-4))
+    found = analyse(data, ATT(), replace(light_settings(), propensity_model=propensity))
     assert found.distributions is None
     assert any("are left out" in text for text in found.warnings)
     assert np.isfinite(found.headline.value)

@@ -240,9 +240,18 @@ def _n_missing(series: nw.Series[Any]) -> int:
     return sum(is_missing(v) for v in series.to_list())
 
 
+def _is_word(value: Any) -> bool:
+    """True for a text that is no number."""
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return isinstance(value, str)
+    return False
+
+
 def _as_float(series: nw.Series[Any], expected: str) -> NDArray[np.float64]:
     if not (series.dtype.is_numeric() or series.dtype == nw.Boolean):
-        example = next((v for v in series.to_list() if isinstance(v, str)), None)
+        example = next((v for v in series.to_list() if _is_word(v)), None)
         found = f"the column has type {series.dtype}" + (
             f" (e.g. '{example[:30]}')" if example else ""
         )

@@ -195,7 +195,7 @@ class Analysis:
 
 def analyse(
     data: CausalData,
-    estimands: Sequence[Estimand] = (ATE(), ATT()),
+    estimands: Estimand | Sequence[Estimand] = (ATE(), ATT()),
     settings: AnalysisSettings | None = None,
     source: Source | None = None,
     n_jobs: int = 1,
@@ -206,7 +206,7 @@ def analyse(
     Parameters
     ----------
     data : CausalData
-    estimands : sequence of Estimand
+    estimands : Estimand or sequence of Estimand
         The first average effect (ATE, ATT, ATU) is the headline; the ATE joins where none is given.
         Distributions and quantile effects come by themselves where outcome model and overlap allow.
     settings : AnalysisSettings, optional
@@ -258,10 +258,12 @@ def analyse(
     return analysis
 
 
-def _with_headline(estimands: Sequence[Estimand]) -> tuple[list[Estimand], Estimand]:
+def _with_headline(
+    estimands: Estimand | Sequence[Estimand],
+) -> tuple[list[Estimand], Estimand]:
     """The estimands and the headline, their first average effect; the ATE joins where none is."""
-    wanted = [estimands] if isinstance(estimands, Estimand) else list(estimands)
-    means = [e for e in wanted if isinstance(e, ATE | ATT | ATU)]
+    wanted: list[Estimand] = [estimands] if isinstance(estimands, Estimand) else list(estimands)
+    means: list[Estimand] = [e for e in wanted if isinstance(e, ATE | ATT | ATU)]
     return (wanted, means[0]) if means else ([ATE(), *wanted], ATE())
 
 
