@@ -12,7 +12,7 @@ import ours
 import pandas as pd
 import peers
 from common import parser, run, write
-from datasets import simulated, simulated_truth
+from datasets import require, simulated, simulated_truth
 from peers import Effect
 
 from causal_ddpm.core.random import Seed, integer_seed
@@ -78,6 +78,7 @@ def main() -> None:
     options.add_argument("--draws", type=int, default=100)
     options.add_argument("--n", type=int, default=N_ROWS, help=f"rows a draw (default {N_ROWS})")
     args = options.parse_args()
+    require(*args.designs)
     tables = []
     for name, task, methods, version in (
         ("ate-coverage-peers", peer_row, [m for m in args.methods if m != OURS], peers.version()),

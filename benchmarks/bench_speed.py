@@ -17,7 +17,7 @@ import ours
 import pandas as pd
 import peers
 from common import parser, run, write
-from datasets import Sample, simulated
+from datasets import Sample, require, simulated
 from measure import measured
 
 from causal_ddpm.core.random import Seed
@@ -100,6 +100,7 @@ def main() -> None:
     options.add_argument("--skip-large", action="store_true", help="only the job on 1 000 rows")
     options.add_argument("--child", type=int, help=argparse.SUPPRESS)
     args = options.parse_args()
+    require("gauss")
     if args.child:
         child(args.child, args.n_jobs)
         return

@@ -68,6 +68,12 @@ def require_shared(*parts: str) -> Path:
     return path
 
 
+def require(*names: str) -> None:
+    """Stop with a sentence now, not in a worker, if a data set cannot be read."""
+    for name in names:
+        sample(name, 1)
+
+
 # -- simulated ------------------------------------------------------------------------------
 @lru_cache(maxsize=1)
 def _designs() -> ModuleType:
