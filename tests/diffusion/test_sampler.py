@@ -82,7 +82,9 @@ def test_vectors_pass_through():
     torch.testing.assert_close(v, exact, atol=0.01, rtol=0)
 
 
-@pytest.mark.parametrize(("name", "order"), [("ddim", 1.0), ("heun", 2.0), ("dpmpp", 2.0), ("adams", 2.0)])
+@pytest.mark.parametrize(
+    ("name", "order"), [("ddim", 1.0), ("heun", 2.0), ("dpmpp", 2.0), ("adams", 2.0)]
+)
 def test_order_of_convergence(name, order):
     """Halving the step divides the error by 2^order."""
     step = SAMPLERS[name]

@@ -97,7 +97,8 @@ def test_training_law(name):
 
 
 @pytest.mark.parametrize(
-    ("make", "even"), [(noise_levels, lambda t: t**0.2), (angle_levels, lambda t: np.arctan(t) ** 0.7)]
+    ("make", "even"),
+    [(noise_levels, lambda t: t**0.2), (angle_levels, lambda t: np.arctan(t) ** 0.7)],
 )
 def test_reading_levels_fall_between_the_ends(make, even):
     levels = np.array(make(18))

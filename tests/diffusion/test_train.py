@@ -99,7 +99,11 @@ def test_each_arm_has_a_map_of_its_own():
 
 # -- the sheet ------------------------------------------------------------------------------
 def test_sheet_splits_what_it_joins():
-    weights = {"a.b": torch.randn(2, 3, 1), "a.W": torch.randn(2, 3, 4), "c.W": torch.randn(2, 1, 3)}
+    weights = {
+        "a.b": torch.randn(2, 3, 1),
+        "a.W": torch.randn(2, 3, 4),
+        "c.W": torch.randn(2, 1, 3),
+    }
     sheet = Sheet.of(weights)
     theta = sheet.join(weights)
     assert theta.shape == (2, 18)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from causal_ddpm.core.random import Seed, stream
+from causal_ddpm.diffusion.attention import RoleAttention
 from causal_ddpm.diffusion.batches import (
     Draws,
     MemberStream,
@@ -118,7 +119,11 @@ def backbone_of(
     settings: DiffusionSettings, hidden_dim: int, n_columns: int, n_arms: int
 ) -> Backbone:
     """The architecture that the settings name."""
-    return MLP(n_columns, n_arms, hidden_dim, settings.n_layers)
+    if settings.backbone == "mlp":
+        return MLP(n_columns, n_arms, hidden_dim, settings.n_layers)
+    return RoleAttention(
+        n_columns, n_arms, hidden_dim, settings.n_layers, settings.dim, settings.n_heads
+    )
 
 
 def initial_weights(

@@ -74,7 +74,8 @@ class Backbone(ABC):
 
         Returns
         -------
-        Tensor, shape (G, ..., B)
+        Tensor
+            What :meth:`head` of the same backbone reads.
         """
 
     @abstractmethod
@@ -84,7 +85,8 @@ class Backbone(ABC):
         Parameters
         ----------
         weights : mapping
-        context : Tensor, shape (G, ..., B)
+        context : Tensor
+            From :meth:`encode`.
         u : Tensor, shape (G, M, B)
         log_tau : Tensor, shape (G, M, B), or float
             A float is one level shared by all.

@@ -26,7 +26,7 @@ Reading = Literal["coupling", "direction", "independent"]
 _CHOICES: dict[str, tuple[str, ...]] = {
     "schedule": ("edm", "linear", "cosine", "flow"),
     "sampler": ("adams", "dpmpp", "heun", "ddim", "ddpm"),
-    "backbone": ("mlp",),
+    "backbone": ("mlp", "attention"),
     "condition_noise": ("coupling", "direction", "independent"),
 }
 _COUNTS = (

@@ -1,0 +1,154 @@
+r"""The second backbone: attention between columns, masked by their roles.
+
+Each condition column is a token, the arm is a token, and every noisy value is a token:
+
+    X_j = x_j e_j + b_j (j = 1..d),    T = e_arm,    Y = W [phi(u); psi(log tau)] + b
+
+A layer lets the tokens look at each other, then maps each by itself (n is a layer norm):
+
+    q, k, v = W n(E),    E += O softmax(q k' / sqrt(D / heads) + mask) v,    E += W_2 silu(W_1 n(E))
+
+    mask    X looks at X;    T at X and T;    Y at X, T and itself
+
+Nothing that X and T compute depends on the noisy value, so their keys and values are computed once
+a row (:meth:`RoleAttention.encode`) and looked at by all noise draws and all steps of a reading
+(:meth:`RoleAttention.head`). Nothing that X computes depends on the arm either: a second head
+on the X tokens would be a legitimate model of the arm given x.
+
+F = w' silu(W n(Y)) with w zero at the start.
+"""
+
+from dataclasses import dataclass
+from math import sqrt
+
+import torch
+from torch import Tensor
+from torch.nn.functional import layer_norm, one_hot, silu
+
+from causal_ddpm.diffusion.network import (
+    N_TAU,
+    N_U,
+    Backbone,
+    Weights,
+    first_layer,
+    uniform_matrix,
+)
+
+
+@dataclass(frozen=True)
+class RoleAttention(Backbone):
+    """Role-masked attention.
+
+    Parameters
+    ----------
+    n_columns, n_arms : int
+    width : int
+        Hidden units of the map each token passes.
+    n_layers : int
+    dim : int
+        Width D of a token.
+    n_heads : int
+    """
+
+    n_columns: int
+    n_arms: int
+    width: int
+    n_layers: int = 2
+    dim: int = 32
+    n_heads: int = 2
+
+    def initial(self, generator: torch.Generator) -> dict[str, Tensor]:
+        """Normal embeddings, uniform matrices, zero vectors, a zero last layer."""
+        D, H = self.dim, self.width
+        weights = {
+            "column.W": 0.5 * torch.randn(self.n_columns, D, generator=generator),
+            "column.b": 0.2 * torch.randn(self.n_columns, D, generator=generator),
+            "arm.W": torch.randn(self.n_arms, D, generator=generator),
+            "out.W": torch.zeros(1, H),
+            "out.b": torch.zeros(1, 1),
+        }
+        sizes = {"first": (D, 1 + 2 * N_U + 2 * N_TAU), "last": (H, D)}
+        for i in range(self.n_layers):
+            sizes |= {f"qkv{i}": (3 * D, D), f"o{i}": (D, D), f"up{i}": (H, D), f"down{i}": (D, H)}
+        for name, (n_out, n_in) in sizes.items():
+            weights[name + ".W"] = uniform_matrix(n_out, n_in, generator)
+            weights[name + ".b"] = torch.zeros(n_out, 1)
+        return weights
+
+    @property
+    def node_floats(self) -> int:
+        """The widest of a token's hidden units, its q, k and v, and its attention weights."""
+        return max(self.width, 3 * self.dim, self.n_heads * (self.n_columns + 2))
+
+    def mask_shape(self, n_rows: int) -> tuple[int, ...]:
+        """Channels of each layer's map on the X and T tokens of a row."""
+        return (self.n_layers, n_rows, 1, self.dim)
+
+    def encode(
+        self, weights: Weights, x: Tensor, arm: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
+        """Keys and values of the X and T tokens, (G, layer, k or v, B, heads, d + 1, D / heads)."""
+        return self._tokens(weights, x, arm, mask)[1]
+
+    def tokens(self, weights: Weights, x: Tensor, arm: Tensor) -> Tensor:
+        """Encodings of X_1 .. X_d and T after the last layer, (G, B, d + 1, D)."""
+        return self._tokens(weights, x, arm, None)[0]
+
+    def head(self, weights: Weights, context: Tensor, u: Tensor, log_tau: Tensor | float) -> Tensor:
+        """Each noisy value looks at the cached tokens and at itself."""
+        G, M, B = u.shape
+        level = log_tau.flatten(1) if isinstance(log_tau, Tensor) else log_tau
+        y = first_layer(weights, u.flatten(1), level).view(G, self.dim, M, B).permute(0, 3, 2, 1)
+        for i in range(self.n_layers):
+            q, k, v = self._qkv(weights, i, y)
+            cached_k, cached_v = context[:, i].unbind(1)
+            logits = torch.cat([q @ cached_k.mT, (q * k).sum(-1, keepdim=True)], -1)
+            share = torch.softmax(logits, -1)
+            seen = share[..., :-1] @ cached_v + share[..., -1:] * v
+            y = y + _map(weights, f"o{i}", seen.transpose(2, 3).flatten(3))
+            y = y + self._feed(weights, i, y)
+        out = _map(weights, "out", silu(_map(weights, "last", _norm(y))))
+        return out[..., 0].transpose(1, 2)
+
+    def _tokens(
+        self, weights: Weights, x: Tensor, arm: Tensor, mask: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        e = x.transpose(1, 2)[..., None] * weights["column.W"][:, None]
+        e = e + weights["column.b"][:, None]
+        own = one_hot(arm, self.n_arms).to(e.dtype) @ weights["arm.W"]
+        e, blind, cache = torch.cat([e, own[:, :, None]], 2), self._mask(x.device), []
+        for i in range(self.n_layers):
+            q, k, v = self._qkv(weights, i, e)
+            cache.append(torch.stack([k, v], 1))
+            seen = torch.softmax(q @ k.mT + blind, -1) @ v
+            e = e + _map(weights, f"o{i}", seen.transpose(2, 3).flatten(3))
+            fed = self._feed(weights, i, e)
+            e = e + (fed if mask is None else fed * mask[:, i])
+        return e, torch.stack(cache, 1)
+
+    def _mask(self, device: torch.device) -> Tensor:
+        """Minus infinity where an X token would look at T."""
+        mask = torch.zeros(self.n_columns + 1, self.n_columns + 1, device=device)
+        mask[:-1, -1] = -torch.inf
+        return mask
+
+    def _qkv(self, weights: Weights, layer: int, e: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries (scaled), keys and values of tokens (G, B, S, D), split into heads."""
+        size = self.dim // self.n_heads
+        each = _map(weights, f"qkv{layer}", _norm(e)).unflatten(-1, (3, self.n_heads, size))
+        q, k, v = each.permute(3, 0, 1, 4, 2, 5)
+        return q / sqrt(size), k, v
+
+    @staticmethod
+    def _feed(weights: Weights, layer: int, e: Tensor) -> Tensor:
+        return _map(weights, f"down{layer}", silu(_map(weights, f"up{layer}", _norm(e))))
+
+
+def _norm(e: Tensor) -> Tensor:
+    return layer_norm(e, e.shape[-1:])
+
+
+def _map(weights: Weights, name: str, e: Tensor) -> Tensor:
+    """W e + b on the last axis of tokens (G, ..., in)."""
+    W, b = weights[name + ".W"], weights[name + ".b"]
+    return torch.baddbmm(b.mT, e.flatten(1, -2), W.mT).unflatten(1, e.shape[1:-1])
