@@ -58,12 +58,19 @@ clean:  ## remove the environment and every cache
 	find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # -- installation -----------------------------------------------------------------------------
-# An existing environment is used as it is; a half-made one is made again.
+# An existing environment is used as it is. One that is half-made, that lost its Python, or that
+# came along when the folder was copied or moved (it would still run the old folder's code) is made
+# again: its stamp holds the folder that it was made for.
+ifneq ($(wildcard $(PY)) $(shell cat $(STAMPS)/venv 2>/dev/null),$(PY) $(CURDIR))
+.PHONY: $(STAMPS)/venv
+endif
+
 $(STAMPS)/venv:
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed; there is no '$(PYTHON)'." >&2; exit 1; }
 	@if [ -x $(PY) ]; then $(PY) scripts/preflight.py before; else $(PYTHON) scripts/preflight.py before; fi
-	@$(PY) -m pip --version >/dev/null 2>&1 || { echo "Creating $(VENV) ..."; $(PYTHON) -m venv --clear $(VENV); }
-	@mkdir -p $(STAMPS) && touch $@
+	@[ "$$(cat $@ 2>/dev/null || pwd)" = "$$(pwd)" ] && $(PY) -m pip --version >/dev/null 2>&1 \
+	  || { echo "Creating $(VENV) ..."; $(PYTHON) -m venv --clear $(VENV); }
+	@mkdir -p $(STAMPS) && pwd > $@
 
 $(STAMPS)/torch-$(TORCH_BACKEND): $(STAMPS)/venv constraints.txt
 	@echo "Installing torch ..."
