@@ -13,6 +13,8 @@ from causal_ddpm.estimators.api import estimate_effects
 from causal_ddpm.evaluation.analysis import AnalysisSettings, analyse, plain
 from causal_ddpm.evaluation.provenance import Reference, read_truth
 from causal_ddpm.nuisance.oracle import OraclePropensityModel
+from causal_ddpm.report.displays import DistributionsDisplay, QuantileDisplay
+from causal_ddpm.report.html import render
 
 ESTIMATE_KEYS = {
     "estimand", "label", "value", "std_error", "ci_low", "ci_high", "level", "n", "method",
@@ -105,6 +107,23 @@ def test_without_overlap_for_all_units_the_att_survives_and_says_so(firms, light
     assert found.distributions is None
     assert any("are left out" in text for text in found.warnings)
     assert np.isfinite(found.headline.value)
+
+
+@pytest.mark.filterwarnings("ignore::causal_ddpm.CausalDDPMWarning")
+def test_weak_overlap_keeps_the_distributions_but_shows_no_quantile_effects(firms, light_settings):
+    frame = firms.frame.copy()
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0, 10, len(frame))
+    frame["education"] = x
+    frame["ai_adoption"] = ((x < 1.2) & (rng.random(len(frame)) < 0.6)).astype(int)
+    data = CausalData(frame, "ai_adoption", "productivity", ["education"])
+    found = analyse(data, ATT(), light_settings())
+    assert found.thin_laws
+    assert DistributionsDisplay.of(found) is not None
+    assert QuantileDisplay.of(found) is None
+    page = render(found)
+    assert "Overlap is weak for this comparison" in page
+    assert page.count("<svg") == 5
 
 
 def test_unit_effects_are_read_out_of_fold_and_follow_the_headline(simulated, observed):

@@ -142,6 +142,13 @@ class Analysis:
         return self.nuisances.mean[:, 1] - self.nuisances.mean[:, 0]
 
     @property
+    def thin_laws(self) -> bool:
+        """True when one of the two distributions rests on too few comparable rows."""
+        if self.distributions is None:
+            return False
+        return "OverlapWarning" in self.distributions.details["warning_categories"]
+
+    @property
     def headline_rows(self) -> NDArray[np.bool_]:
         """The rows that the headline is about: all, the treated or the untreated, shape (n,)."""
         treated = self.data.treatment == 1
@@ -195,7 +202,7 @@ class Analysis:
 
 def analyse(
     data: CausalData,
-    estimands: Estimand | Sequence[Estimand] = (ATE(), ATT()),
+    estimands: Estimand | Sequence[Estimand] | None = None,
     settings: AnalysisSettings | None = None,
     source: Source | None = None,
     n_jobs: int = 1,
@@ -206,9 +213,10 @@ def analyse(
     Parameters
     ----------
     data : CausalData
-    estimands : Estimand or sequence of Estimand
-        The first average effect (ATE, ATT, ATU) is the headline; the ATE joins where none is given.
-        Distributions and quantile effects come by themselves where outcome model and overlap allow.
+    estimands : Estimand or sequence of Estimand, optional
+        ATE and ATT by default. The first average effect (ATE, ATT, ATU) is the headline; the ATE
+        joins where none is given. Distributions and quantile effects come by themselves where
+        outcome model and overlap allow.
     settings : AnalysisSettings, optional
     source : Source, optional
         Where the rows come from, the unit of the outcome, the truth of a simulation.
@@ -228,7 +236,7 @@ def analyse(
         Also kept in ``Analysis.warnings``.
     """
     settings, source = settings or AnalysisSettings(), source or Source()
-    wanted, headline = _with_headline(estimands)
+    wanted, headline = _with_headline((ATE(), ATT()) if estimands is None else estimands)
     clock = time.perf_counter(), time.process_time()
     nuisances, estimates = _estimate(data, wanted, settings, n_jobs, _first(progress, 0.92))
     distributions, quantiles, notes = _whole_laws(data, nuisances, settings, progress)

@@ -143,6 +143,12 @@ def captions(analysis: Analysis) -> dict[str, str]:
     level = f"{analysis.level * 100:g} %"
     unit = analysis.outcome_label
     truth = " Green marks are the true effects of the simulation." if analysis.truth else ""
+    thin = (
+        " Overlap is weak for this comparison (see the warning above): one curve rests on few "
+        "rows, so effects on quantiles are not shown."
+        if analysis.thin_laws
+        else ""
+    )
     elsewhere = " Blue: a number from elsewhere." if analysis.source.references else ""
     return {
         "effect": f"Estimates with {level} intervals; the naive difference, in grey, compares the "
@@ -154,7 +160,7 @@ def captions(analysis: Analysis) -> dict[str, str]:
         f"and after the weighting behind the {analysis.balance.estimand}.",
         "distributions": f"Doubly robust estimates of how {unit} would be distributed if every "
         "unit, treated or not, were untreated or treated; the bands contain both whole curves in "
-        f"{level} of samples.",
+        f"{level} of samples.{thin}",
         "quantiles": f"The horizontal gap between the two curves at nine quantiles, with {level} "
         "intervals, one by one.",
         "units": f"The effect predicted for each of the {analysis.headline.population} from its "

@@ -91,8 +91,10 @@ class BalanceDisplay:
         before, after = (np.minimum(self.rows[x].to_numpy(), limit) for x in ("before", "after"))
         ax.axvspan(0, BALANCED, color=style.HAIRLINE, alpha=0.35, lw=0)
         ax.hlines(places, before, after, color=style.HAIRLINE, lw=1.6)
-        ax.plot(before, places, "o", mfc="white", mec=style.NAIVE, mew=1.6, label="as observed")
-        ax.plot(after, places, "o", color=style.EFFECT, mec="white", label="after weighting")
+        ax.plot(
+            before, places, "o", mfc="white", mec=style.NAIVE, clip_on=False, label="as observed"
+        )
+        ax.plot(after, places, "o", color=style.EFFECT, clip_on=False, label="after weighting")
         ax.set_yticks(places, self._names())
         ax.tick_params(axis="y", labelcolor=style.INK)
         ax.set(xlim=(0, 1.04 * limit), ylim=(-0.6, len(places) - 0.4))

@@ -89,8 +89,8 @@ class QuantileDisplay:
 
     @classmethod
     def of(cls, analysis: Analysis) -> Self | None:
-        """Quantile effects, if they were estimated."""
-        if analysis.quantiles is None:
+        """Quantile effects, if they were estimated and overlap for all units is not weak."""
+        if analysis.quantiles is None or analysis.thin_laws:
             return None
         rows = analysis.quantiles.to_frame(analysis.level)
         rows.insert(0, "quantile", analysis.quantiles.details["levels"])
