@@ -65,6 +65,10 @@ def test_tags_nest_ids_are_unique_and_nothing_is_loaded(page):
     assert not re.search(r"@import|url\(\s*['\"]?https?:", page)
 
 
+def test_the_same_analysis_gives_the_same_page(page, simulated):
+    assert render(simulated) == page
+
+
 def test_figures_are_inline_vector_graphics_with_a_description(page):
     assert page.count('<svg role="img" aria-label="') == 6
     assert "if all were treated" in page  # text in figures stays text

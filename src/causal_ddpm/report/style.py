@@ -27,6 +27,7 @@ ARM_LINES = ("-", (0, (5, 1.6)))
 
 _SETTINGS: dict[str, Any] = {
     "svg.fonttype": "none",
+    "svg.hashsalt": "causal-ddpm",
     "text.parse_math": False,
     "lines.markersize": 7.0,
     "font.family": "sans-serif",

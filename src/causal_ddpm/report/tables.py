@@ -57,7 +57,7 @@ def estimates_table(analysis: Analysis) -> GT:
     table = estimates_frame(analysis).map(html.escape)
     table = table.rename(columns={"Interval": f"{analysis.level * 100:g} % interval"})
     return (
-        GT(table)
+        GT(table, id="estimates")
         .cols_align("right", columns=list(table.columns[1:]))
         .cols_align("left", columns="Estimand")
         .tab_options(
