@@ -163,9 +163,9 @@ def captions(analysis: Analysis) -> dict[str, str]:
         f"{level} of samples.{thin}",
         "quantiles": f"The horizontal gap between the two curves at nine quantiles, with {level} "
         "intervals, one by one.",
-        "units": f"The effect predicted for each of the {analysis.headline.population} from its "
-        "confounders, by models that did not see that unit. Predictions of single units carry no "
-        "calibrated interval: read the shape, not the tails. Shown are the central "
+        "units": f"The effect predicted for {analysis.headline.population} from their confounders, "
+        "each by models that did not see the unit. Predictions of single units carry no calibrated "
+        "interval: read the shape, not the tails. Shown are the central "
         f"{SHOWN:.0%} of the units.",
     }
 
