@@ -14,7 +14,7 @@ from causal_ddpm.core.errors import DataError
 
 ACTIVATION_FLOATS = {"cpu": 2**18, "cuda": 2**26}
 """Floats that one activation may hold. On a processor about 1 MB: larger blocks fall out of the
-cache and into fresh pages of memory, and cost up to five times more an entry."""
+cache and into fresh pages of memory, and cost several times more an entry."""
 
 
 def denormals_are_flushed() -> bool:

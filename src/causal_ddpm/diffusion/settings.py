@@ -6,8 +6,9 @@ With n the rows a member trains on, unset fields become
     training steps log-log line through (1000, 250), (1600, 600), (80 000, 3000), flat outside
     weight decay   clip(3000 / n, 0.1, 10), on matrices only
     dropout        0.2 up to 2000 rows, then 0.1
-    hidden units   32 below 1500 rows, then 64
-    batch          min(256, n), each row with M = 4 noise draws
+    hidden units   32 below 20 000 rows, then 64
+    batch          min(256, n)
+    noise draws    4 a row below 20 000 rows, then 2
     learning rate  1e-2 (attention: 3e-3), 20 warm-up steps, cosine to zero
 """
 
@@ -22,6 +23,9 @@ from causal_ddpm.core.errors import DataError
 ScheduleName = Literal["edm", "linear", "cosine", "flow"]
 SamplerName = Literal["adams", "dpmpp", "heun", "ddim", "ddpm"]
 Reading = Literal["coupling", "direction", "independent"]
+
+LARGE = 20_000
+"""From so many rows on, one wide network replaces several narrow ones."""
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "schedule": ("edm", "linear", "cosine", "flow"),
@@ -58,7 +62,7 @@ class DiffusionSettings:
     n_steps, n_epochs : int, optional
         Length of training, one of the two. With epochs a share of each group's rows is held out
         and every member keeps the weights that scored best on them.
-    batch_size, n_draws : int
+    batch_size, n_draws : int, optional
         Rows a minibatch, noise draws a row.
     schedule : {"edm", "linear", "cosine", "flow"}
     beta_start, beta_end : float, optional
@@ -93,7 +97,7 @@ class DiffusionSettings:
     n_steps: int | None = None
     n_epochs: int | None = None
     batch_size: int | None = None
-    n_draws: int = 4
+    n_draws: int | None = None
     schedule: ScheduleName = "edm"
     beta_start: float | None = None
     beta_end: float | None = None
@@ -150,6 +154,7 @@ class Recipe:
     learning_rate: float
     weight_decay: float
     batch_size: int
+    n_draws: int
     n_steps: int
     steps_per_epoch: int | None
 
@@ -170,12 +175,13 @@ def recipe(n: int, settings: DiffusionSettings, smallest: int | None = None) -> 
     steps = settings.n_steps or default_steps(n)
     rate = 3e-3 if settings.backbone == "attention" else 1e-2
     return Recipe(
-        n_members=settings.n_members or (4 if n < 1500 else 3 if n < 20_000 else 1),
-        hidden_dim=settings.hidden_dim or (32 if n < 1500 else 64),
+        n_members=settings.n_members or (4 if n < 1500 else 3 if n < LARGE else 1),
+        hidden_dim=settings.hidden_dim or (32 if n < LARGE else 64),
         dropout=_given(settings.dropout, 0.2 if n <= 2000 else 0.1),
         learning_rate=_given(settings.learning_rate, rate),
         weight_decay=_given(settings.weight_decay, float(np.clip(3000 / n, 0.1, 10.0))),
         batch_size=batch,
+        n_draws=settings.n_draws or (4 if n < LARGE else 2),
         n_steps=settings.n_epochs * per_epoch if settings.n_epochs else steps,
         steps_per_epoch=per_epoch if settings.n_epochs else None,
     )
@@ -199,7 +205,7 @@ def departures(n: int, settings: DiffusionSettings) -> dict[str, tuple[float, fl
     given, default = recipe(n, settings), recipe(n, DiffusionSettings(backbone=settings.backbone))
     names = (
         "n_members", "hidden_dim", "dropout", "learning_rate", "weight_decay", "batch_size",
-        "n_steps",
+        "n_draws", "n_steps",
     )  # fmt: skip
     pairs = {name: (getattr(given, name), getattr(default, name)) for name in names}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
