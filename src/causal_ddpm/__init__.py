@@ -34,7 +34,8 @@ _HOMES = {
     "causal_ddpm.evaluation.analysis": ["Analysis", "analyse"],
     "causal_ddpm.framework": ["CausalConfig", "CausalInferenceFramework"],
     "causal_ddpm.nuisance.crossfit": ["Nuisances", "fit_nuisances"],
-    "causal_ddpm.nuisance.outcome": ["PotentialOutcomeLaw", "PotentialOutcomeModel"],
+    "causal_ddpm.nuisance.law": ["PotentialOutcomeLaw"],
+    "causal_ddpm.nuisance.outcome": ["PotentialOutcomeModel"],
     "causal_ddpm.report.html": ["write_report"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -75,10 +76,8 @@ if TYPE_CHECKING:
         CausalInferenceFramework as CausalInferenceFramework,
     )
     from causal_ddpm.nuisance.crossfit import Nuisances as Nuisances, fit_nuisances as fit_nuisances
-    from causal_ddpm.nuisance.outcome import (
-        PotentialOutcomeLaw as PotentialOutcomeLaw,
-        PotentialOutcomeModel as PotentialOutcomeModel,
-    )
+    from causal_ddpm.nuisance.law import PotentialOutcomeLaw as PotentialOutcomeLaw
+    from causal_ddpm.nuisance.outcome import PotentialOutcomeModel as PotentialOutcomeModel
     from causal_ddpm.report.html import write_report as write_report
 
 __all__ = sorted(["__version__", *_HOME_OF])

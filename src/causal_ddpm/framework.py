@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from causal_ddpm.core.estimate import Estimate
     from causal_ddpm.diffusion.conditional import DiffusionSettings
-    from causal_ddpm.nuisance.outcome import PotentialOutcomeLaw, PotentialOutcomeModel
+    from causal_ddpm.nuisance.law import PotentialOutcomeLaw
+from causal_ddpm.nuisance.outcome import PotentialOutcomeModel
 
 Array = NDArray[np.float64]
 

@@ -14,7 +14,9 @@ def test_a_path_gives_the_same_stream_whoever_asks():
 
 
 def test_different_paths_differ():
-    seeds = {integer_seed(s, *p) for s in (0, 1) for p in (("a",), ("b",), ("a", 0), ("a", 1), (0,))}
+    seeds = {
+        integer_seed(s, *p) for s in (0, 1) for p in (("a",), ("b",), ("a", 0), ("a", 1), (0,))
+    }
     assert len(seeds) == 10
     assert all(0 <= s < 2**31 for s in seeds)
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from causal_ddpm.core.data import SYNTHETIC_MARKER, CausalData
-from causal_ddpm.core.errors import DataError, SmallSampleWarning, SyntheticDataError
+from causal_ddpm.core.errors import DataError, OverlapError, SmallSampleWarning, SyntheticDataError
 from causal_ddpm.core.estimand import ATE, ATT, ATU, QTE, Estimand, PotentialDistributions
 from causal_ddpm.core.estimate import Estimate
 from causal_ddpm.core.random import seed_sequence
@@ -194,3 +194,19 @@ def test_intervals_cover_at_their_level(light_models):
         assert found["covered"].mean() == pytest.approx(0.95, abs=error)
         assert found["se"].mean() == pytest.approx(found["value"].std(), rel=0.1)
         assert abs(found["value"].mean() - 1) < 4 * found["value"].std() / 20
+
+
+class NeverFitted:
+    """An outcome model that must not be asked."""
+
+    def cross_fit(self, *args, **kwargs):
+        raise AssertionError("the outcome model was fitted although there is no overlap")
+
+
+def test_no_overlap_is_refused_before_the_outcome_model_is_fitted():
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.uniform(-2, -1, 100), rng.uniform(1, 2, 100)])
+    frame = pd.DataFrame({"x": x, "d": (x > 0).astype(int), "y": rng.normal(size=200)})
+    data = CausalData(frame, treatment="d", outcome="y", confounders=["x"])
+    with pytest.raises(OverlapError, match="No overlap for the ATT"):
+        estimate_effects(data, ATT(), outcome_model=NeverFitted())

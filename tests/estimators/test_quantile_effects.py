@@ -69,6 +69,34 @@ def test_influence_and_bootstrap_agree_on_the_standard_error(oracle):
     np.testing.assert_allclose(estimate.influence.mean(axis=0), 0, atol=1e-10)
 
 
+@pytest.mark.parametrize("among", ["treated", "untreated"])
+def test_quantile_effects_of_a_group_are_centred_at_its_truth(among, oracle):
+    population = BIMODAL.draw(200_000, seed=77)
+    members = population.data.treatment == (among == "treated")
+    levels = [0.25, 0.5, 0.75]
+    q0, q1 = np.quantile(population.potential_outcomes[members], levels, axis=0).T
+    draw = BIMODAL.draw(3_000, seed=78)
+    estimator = QuantileEffect(QTE(levels, among=among), n_bootstrap=300)
+    estimate = estimator.estimate(draw.data, oracle(draw, BIMODAL))
+    assert (np.abs(estimate.values - (q1 - q0)) < 3.5 * estimate.std_error).all()
+    assert estimate.population == f"{among} units"
+
+
+def test_the_treated_keep_their_own_distribution_under_treatment(oracle):
+    draw = GAUSS.draw(500, seed=5)
+    estimator = DistributionEffect(PotentialDistributions(among="treated"), n_bootstrap=50)
+    curve = distribution_curves(estimator.estimate(draw.data, oracle(draw, GAUSS)))[1]
+    own = draw.data.outcome[draw.data.treatment == 1]
+    empirical = (own[:, None] <= curve.grid).mean(axis=0)
+    np.testing.assert_allclose(curve.estimate.values[:-1], empirical[:-1], atol=1e-12)
+
+
+def test_unknown_group_is_refused():
+    for make in (lambda: QTE(among="some"), lambda: PotentialDistributions(among="some")):
+        with pytest.raises(DataError, match="'all', 'treated' or 'untreated'"):
+            make()
+
+
 @pytest.mark.parametrize("scale", [4.0, 0.25])
 def test_shift_and_scale_move_quantiles_alike(scale, small_sample, as_data, given):
     frame, mean, e, laws = small_sample(n=150)

@@ -14,8 +14,9 @@ from causal_ddpm.core.errors import DataError, ModelFileError
 from causal_ddpm.diffusion.conditional import DiffusionSettings
 from causal_ddpm.nuisance.atom import find_atom
 from causal_ddpm.nuisance.continuous import SharedScalars, empirical_nodes
+from causal_ddpm.nuisance.law import PotentialOutcomeLaw
 from causal_ddpm.nuisance.learners.link_ridge import LinkRidge
-from causal_ddpm.nuisance.outcome import PotentialOutcomeLaw, PotentialOutcomeModel
+from causal_ddpm.nuisance.outcome import PotentialOutcomeModel
 from causal_ddpm.nuisance.shape import choose_kappa, law_nodes, within_support
 from causal_ddpm.nuisance.stack import LocationStack
 

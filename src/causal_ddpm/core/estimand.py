@@ -7,15 +7,21 @@ With potential outcomes Y(1), Y(0), treatment A and covariates X:
 - ATU = E[Y(1) - Y(0) | A = 0]
 - QTE(u) = F1^{-1}(u) - F0^{-1}(u), with Fa the distribution function of Y(a)
 - PotentialDistributions: y -> F1(y) and y -> F0(y) themselves
+
+The last two are for all units or, with ``group``, for the treated or the untreated: Fa is then the
+distribution of Y(a) among them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from causal_ddpm.core.errors import DataError
+
+Group = Literal["all", "treated", "untreated"]
+"""Whose distribution is meant."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,16 @@ class Estimand:
     """A causal question. ``name`` is what tables and the command line call it."""
 
     name: ClassVar[str] = "estimand"
-    population: ClassVar[str] = "all units"
+
+    @property
+    def group(self) -> Group:
+        """The units that the estimand is about."""
+        return "all"
+
+    @property
+    def population(self) -> str:
+        """The same in words."""
+        return f"{self.group} units"
 
 
 @dataclass(frozen=True)
@@ -38,7 +53,11 @@ class ATT(Estimand):
     """Average treatment effect on the treated, E[Y(1) - Y(0) | A = 1]."""
 
     name: ClassVar[str] = "ATT"
-    population: ClassVar[str] = "treated units"
+
+    @property
+    def group(self) -> Group:
+        """The treated."""
+        return "treated"
 
 
 @dataclass(frozen=True)
@@ -46,7 +65,11 @@ class ATU(Estimand):
     """Average treatment effect on the untreated, E[Y(1) - Y(0) | A = 0]."""
 
     name: ClassVar[str] = "ATU"
-    population: ClassVar[str] = "untreated units"
+
+    @property
+    def group(self) -> Group:
+        """The untreated."""
+        return "untreated"
 
 
 @dataclass(frozen=True, init=False)
@@ -57,17 +80,22 @@ class QTE(Estimand):
     ----------
     levels : sequence of float
         Levels in (0, 1), e.g. ``[0.25, 0.5, 0.75]``.
+    among : {"all", "treated", "untreated"}
+        Whose quantiles; "treated" gives the effects on the treated (QTT).
 
     Raises
     ------
     DataError
-        If a level lies outside (0, 1) or none is given.
+        If a level lies outside (0, 1), none is given, or ``among`` is unknown.
     """
 
     name: ClassVar[str] = "QTE"
     levels: tuple[float, ...]
+    among: Group = "all"
 
-    def __init__(self, levels: Sequence[float] | float = (0.25, 0.5, 0.75)):
+    def __init__(
+        self, levels: Sequence[float] | float = (0.25, 0.5, 0.75), among: Group = "all"
+    ) -> None:
         values = (float(levels),) if isinstance(levels, int | float) else tuple(map(float, levels))
         if not values or not all(0.0 < u < 1.0 for u in values):
             raise DataError(
@@ -76,6 +104,12 @@ class QTE(Estimand):
                 "Pass for example QTE([0.25, 0.5, 0.75]).",
             )
         object.__setattr__(self, "levels", values)
+        object.__setattr__(self, "among", _checked_group(among))
+
+    @property
+    def group(self) -> Group:
+        """Whose quantiles."""
+        return self.among
 
 
 @dataclass(frozen=True)
@@ -86,7 +120,24 @@ class PotentialDistributions(Estimand):
     ----------
     n_points : int
         Number of grid points, spread over the quantiles of the observed outcome.
+    among : {"all", "treated", "untreated"}
+        Whose distributions.
     """
 
     name: ClassVar[str] = "potential distributions"
     n_points: int = 97
+    among: Group = "all"
+
+    def __post_init__(self) -> None:
+        _checked_group(self.among)
+
+    @property
+    def group(self) -> Group:
+        """Whose distributions."""
+        return self.among
+
+
+def _checked_group(group: str) -> str:
+    if group not in ("all", "treated", "untreated"):
+        raise DataError(f"among is {group!r}", "'all', 'treated' or 'untreated'")
+    return group

@@ -22,9 +22,21 @@ def run_jobs(
         the results do not depend on ``n_jobs``.
     """
     if n_jobs == 1 or len(jobs) <= 1:
-        return (function(*job) for job in jobs)
+        return _one_after_another(function, jobs)
     from joblib import Parallel, delayed, parallel_config
 
     with parallel_config(backend="loky", inner_max_num_threads=1):
         pool = Parallel(n_jobs=n_jobs, return_as="generator", max_nbytes="1M")
         return iter(pool(delayed(function)(*job) for job in jobs))
+
+
+def _one_after_another(
+    function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]]
+) -> Iterator[Any]:
+    """The jobs in this process, each on one thread like a worker's."""
+    from threadpoolctl import threadpool_limits
+
+    for job in jobs:
+        with threadpool_limits(limits=1):
+            result = function(*job)
+        yield result

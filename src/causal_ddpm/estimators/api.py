@@ -23,7 +23,9 @@ from causal_ddpm.core.estimate import Estimate, influence_covariance, refuse_syn
 from causal_ddpm.core.protocols import OutcomeModel, Progress, PropensityModel, silent
 from causal_ddpm.core.random import Seed, seed_sequence
 from causal_ddpm.estimators.inference import CATEGORIES, Sampling
+from causal_ddpm.estimators.overlap import check_overlap
 from causal_ddpm.estimators.registry import estimator_for
+from causal_ddpm.estimators.scores import Array
 from causal_ddpm.nuisance.crossfit import Nuisances, fit_nuisances
 
 
@@ -84,7 +86,7 @@ def estimate_effects(  # noqa: PLR0913 - the public door, all but two have defau
     runs = []
     for r, nuisances in enumerate(
         nuisances_of_repeats(
-            data, outcome_model, propensity_model, n_folds=n_folds, n_repeats=n_repeats,
+            data, wanted, outcome_model, propensity_model, n_folds=n_folds, n_repeats=n_repeats,
             random_state=root, n_jobs=n_jobs, progress=progress,
         )
     ):  # fmt: skip
@@ -96,8 +98,9 @@ def estimate_effects(  # noqa: PLR0913 - the public door, all but two have defau
     return estimates
 
 
-def nuisances_of_repeats(
+def nuisances_of_repeats(  # noqa: PLR0913 - the arguments of estimate_effects but the level
     data: CausalData,
+    estimands: Sequence[Estimand],
     outcome_model: OutcomeModel | None = None,
     propensity_model: PropensityModel | None = None,
     *,
@@ -113,9 +116,17 @@ def nuisances_of_repeats(
     ------
     DataError
         If ``n_repeats`` is below one, or an arm is too small for the folds.
+    OverlapError
+        If an estimand lacks overlap; known as soon as the propensity is.
     """
     if n_repeats < 1:
         raise DataError(f"n_repeats is {n_repeats}", "at least 1")
+    sampling = Sampling.of(data)
+
+    def refuse_no_overlap(propensity: Array) -> None:
+        for estimand in estimands:
+            check_overlap(estimand, data.treatment, propensity, sampling)
+
     root = seed_sequence(random_state)
     for r in range(n_repeats):
         yield fit_nuisances(
@@ -126,6 +137,7 @@ def nuisances_of_repeats(
             random_state=root if r == 0 else seed_sequence(root, "repeat", r),
             n_jobs=n_jobs,
             progress=_within(progress, r, n_repeats),
+            inspect=refuse_no_overlap,
         )
 
 

@@ -21,33 +21,12 @@ from causal_ddpm.estimators.overlap import check_overlap
 from causal_ddpm.estimators.scores import Arms, Array, LinearScore
 from causal_ddpm.nuisance.crossfit import Nuisances
 
-Weighting = Callable[[Arms, Array, float], Array]
 Scoring = Callable[[Array, Arms, Array, Array], LinearScore]
 
-
-@dataclass(frozen=True)
-class MeanTarget:
-    """What distinguishes one average effect from another.
-
-    Parameters
-    ----------
-    weights : callable
-        omega(d, e, c), shape (n,).
-    score : callable
-        psi(y, d, mu, omega).
-    stand_ins : tuple of int
-        Arms that stand in for the other one; see :mod:`causal_ddpm.estimators.overlap`.
-    """
-
-    weights: Weighting
-    score: Scoring
-    stand_ins: tuple[int, ...]
-
-
-TARGETS: dict[type[Estimand], MeanTarget] = {
-    ATE: MeanTarget(scores.ate_weights, scores.ate_score, (0, 1)),
-    ATT: MeanTarget(scores.att_weights, scores.att_score, (0,)),
-    ATU: MeanTarget(scores.atu_weights, scores.atu_score, (1,)),
+SCORES: dict[type[Estimand], Scoring] = {
+    ATE: scores.ate_score,
+    ATT: scores.att_score,
+    ATU: scores.atu_score,
 }
 
 
@@ -72,29 +51,25 @@ class MeanEffect:
         DataError
             With fewer than five clusters.
         """
-        target = TARGETS[type(self.estimand)]
         sampling = Sampling.of(data)
-        d, w, e = data.treatment, data.weights, nuisances.propensity
-        c = scores.clip_bound(d, w)
-        omega = target.weights(d, e, c)
         comparisons, notes = check_overlap(
-            self.estimand.name, target.stand_ins, d=d, e=e, sampling=sampling, omega=omega, c=c
+            self.estimand, data.treatment, nuisances.propensity, sampling
         )
-        theta, phi = _solve_at(data, nuisances, target, c)
+        c = scores.clip_bound(data.treatment, data.weights)
+        theta, phi = self._solve(data, nuisances, c)
         details: dict[str, Any] = {
             "clip_bound": c,
             "n_clipped": sum(k.n_clipped for k in comparisons),
-            "value_half_bound": _solve_at(data, nuisances, target, c / 2)[0],
-            "value_double_bound": _solve_at(data, nuisances, target, 2 * c)[0],
+            "value_half_bound": self._solve(data, nuisances, c / 2)[0],
+            "value_double_bound": self._solve(data, nuisances, 2 * c)[0],
             "overlap": [k.to_dict() for k in comparisons],
         }
         result = Result((self.estimand.name,), np.array([theta]), phi[:, None], notes, details)
         return build_estimate(result, data, nuisances, self.estimand, sampling, level)
 
-
-def _solve_at(
-    data: CausalData, nuisances: Nuisances, target: MeanTarget, c: float
-) -> tuple[float, Array]:
-    d, e = data.treatment, nuisances.propensity
-    score = target.score(data.outcome, d, nuisances.mean, target.weights(d, e, c))
-    return scores.solve(score, data.weights)
+    def _solve(self, data: CausalData, nuisances: Nuisances, c: float) -> tuple[float, Array]:
+        """Estimate and influence values under the bound c."""
+        d, e = data.treatment, nuisances.propensity
+        omega = scores.TARGETS[self.estimand.group].weights(d, e, c)
+        score = SCORES[type(self.estimand)](data.outcome, d, nuisances.mean, omega)
+        return scores.solve(score, data.weights)

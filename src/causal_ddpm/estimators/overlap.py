@@ -29,8 +29,15 @@ import numpy as np
 from scipy.stats import rankdata
 
 from causal_ddpm.core.errors import OverlapError, OverlapWarning
+from causal_ddpm.core.estimand import Estimand
 from causal_ddpm.estimators.inference import ARM_WORDS, Note, Sampling
-from causal_ddpm.estimators.scores import Arms, Array, effective_sample_size
+from causal_ddpm.estimators.scores import (
+    TARGETS,
+    Arms,
+    Array,
+    clip_bound,
+    effective_sample_size,
+)
 
 MIN_EFFECTIVE_N = 10.0
 MIN_MASS = 0.1
@@ -131,29 +138,27 @@ def refuse_no_overlap(estimand: str, auc: float, comparisons: Sequence[Compariso
 
 
 def check_overlap(
-    estimand: str,
-    stand_ins: Sequence[int],
-    *,
-    d: Arms,
-    e: Array,
-    sampling: Sampling,
-    omega: Array,
-    c: float,
+    estimand: Estimand, d: Arms, e: Array, sampling: Sampling
 ) -> tuple[list[Comparison], list[Note]]:
     """Compare the arms, refuse where there is no overlap, and say where it is weak.
 
     Parameters
     ----------
-    estimand : str
-        Name, for messages.
-    stand_ins : sequence of int
-        Arms that stand in for the other one.
-    d, e, sampling, omega, c
+    estimand : Estimand
+        Its group says which arms stand in for which.
+    d, e, sampling
         As in :func:`compare`.
+
+    Raises
+    ------
+    OverlapError
+        By the rules of the module page.
     """
-    comparisons = [compare(arm, d, e, sampling, omega, c) for arm in stand_ins]
-    refuse_no_overlap(estimand, separation(d, e), comparisons)
-    return comparisons, overlap_notes(estimand, comparisons)
+    target, c = TARGETS[estimand.group], clip_bound(d, sampling.weights)
+    omega = target.weights(d, e, c)
+    comparisons = [compare(arm, d, e, sampling, omega, c) for arm in target.stand_ins]
+    refuse_no_overlap(estimand.name, separation(d, e), comparisons)
+    return comparisons, overlap_notes(estimand.name, comparisons)
 
 
 def overlap_notes(estimand: str, comparisons: Sequence[Comparison]) -> list[Note]:

@@ -1,11 +1,11 @@
 """Distributions of the two potential outcomes and quantile effects, corrected doubly robustly.
 
-The corrected distribution function phi(y; a) of :mod:`causal_ddpm.estimators.scores` is averaged
-on a grid, rearranged and inverted. Inference is by **multiplier bootstrap**: every row (or
-cluster) gets an Exp(1) weight xi_i (a row that counts w identical rows gets the sum of w such
-draws, Gamma(w)), the *same* for both arms, and
+The corrected distribution function of :mod:`causal_ddpm.estimators.scores` is averaged on a grid,
+rearranged and inverted. Inference is by **multiplier bootstrap**: every row (or cluster) gets an
+Exp(1) weight xi_i (a row that counts w identical rows gets the sum of w such draws, Gamma(w)), the
+*same* for both arms, and
 
-    F*_a(y) = sum_i w_i xi_i phi_i(y; a) / sum_i w_i xi_i
+    F*_a(y) = sum_i w_i xi_i psi_b,i(y; a) / sum_i w_i xi_i g_i
 
 is rearranged and inverted in the same way (Belloni, Chernozhukov, Fernandez-Val and Hansen 2017,
 section 3). Nuisances are held fixed. Pointwise intervals are percentiles of the draws, uniform
@@ -132,35 +132,46 @@ def multipliers(
 
 @dataclass(frozen=True, eq=False)
 class _Arm:
-    """What the distribution of one potential outcome is computed from."""
+    """What the distribution of one potential outcome is computed from; g and omega as in scores."""
 
     y: Array
-    in_arm: NDArray[np.bool_]
+    g: Array
     omega: Array
     nuisances: Nuisances
     arm: int
 
-    def phi(self, grid: Array, rows: slice = slice(None)) -> Array:
-        """phi(grid; a) of some rows, shape (rows, G)."""
+    def psi(self, grid: Array, rows: slice = slice(None)) -> Array:
+        """psi_b(grid; a) of some rows, shape (rows, G)."""
         assert self.nuisances.laws is not None
         cdf = self.nuisances.laws[self.arm].rows(rows).cdf(grid)
-        return scores.cdf_scores(self.y[rows], self.in_arm[rows], cdf, self.omega[rows], grid)
+        return scores.cdf_scores(self.y[rows], self.g[rows], cdf, self.omega[rows], grid)
+
+    def phi(self, grid: Array, w: Array) -> Array:
+        """Centred influence of F_a(grid), (psi_b - F psi_a) / J, shape (n, G)."""
+        psi = self.psi(grid)
+        cdf = w @ psi / (w @ self.g)
+        return (psi - cdf * self.g[:, None]) * (w.sum() / (w @ self.g))
+
+    def effective_n(self, w: Array) -> float:
+        """Effective number of rows that carry the distribution."""
+        return scores.effective_sample_size((w * self.omega)[self.omega > 0])
 
 
 def corrected_law(
     arms: Sequence[_Arm], sampling: Sampling, grid: OutcomeGrid, n_draws: int, random_state: Seed
 ) -> CorrectedLaw:
-    """Average phi over rows, once plainly and once for each set of multipliers."""
+    """Average psi over rows, once plainly and once for each set of multipliers."""
+    g, w = arms[0].g, sampling.weights
     total = np.zeros((2, len(grid.points)))
     boot = np.zeros((2, n_draws, len(grid.points)))
     mass = np.zeros(n_draws)
     for rows, xi in multipliers(sampling, n_draws, random_state):
-        mass += xi.sum(axis=1)
+        mass += xi @ g[rows]
         for a, arm in enumerate(arms):
-            phi = arm.phi(grid.points, rows)
-            total[a] += sampling.weights[rows] @ phi
-            boot[a] += xi @ phi
-    cdf = scores.rearranged(total / sampling.weights.sum())
+            psi = arm.psi(grid.points, rows)
+            total[a] += w[rows] @ psi
+            boot[a] += xi @ psi
+    cdf = scores.rearranged(total / (w @ g))
     return CorrectedLaw(grid, cdf, scores.rearranged(boot / mass[:, None]))
 
 
@@ -191,7 +202,7 @@ class QuantileEffect:
         OverlapError
             If no row can speak to the estimand.
         """
-        sampling, arms, notes, details = _prepare(self.estimand.name, data, nuisances)
+        sampling, arms, notes, details = _prepare(self.estimand, data, nuisances)
         grid = outcome_grid(data.outcome, data.weights, QUANTILE_GRID)
         law = corrected_law(arms, sampling, grid, self.n_bootstrap, self.random_state)
         u = np.asarray(self.estimand.levels)
@@ -239,19 +250,18 @@ class DistributionEffect:
         OverlapError
             If no row can speak to the estimand.
         """
-        sampling, arms, notes, details = _prepare(self.estimand.name, data, nuisances)
+        sampling, arms, notes, details = _prepare(self.estimand, data, nuisances)
         grid = outcome_grid(data.outcome, data.weights, self.estimand.n_points)
         law = corrected_law(arms, sampling, grid, self.n_bootstrap, self.random_state)
         points = grid.points
-        phi = np.hstack([arm.phi(points) for arm in arms])
-        centre = np.average(phi, axis=0, weights=data.weights)
+        phi = np.hstack([arm.phi(points, data.weights) for arm in arms])
         details |= {"grid": points.tolist(), "jumps": grid.jumps.tolist()}
         details["n_bootstrap"] = self.n_bootstrap
         labels = tuple(f"F{a}({y:g})" for a in (0, 1) for y in points)
         draws = np.hstack([law.draws[0], law.draws[1]])
-        floor = np.repeat([TAIL_ROWS / k["effective_n"] for k in details["overlap"]], len(points))
-        cov = _with_floor(sampling.covariance(sampling.influence(phi - centre)), floor)
-        result = Result(labels, law.cdf.ravel(), phi - centre, notes, details, draws, cov)
+        floor = np.repeat([TAIL_ROWS / arm.effective_n(data.weights) for arm in arms], len(points))
+        cov = _with_floor(sampling.covariance(sampling.influence(phi)), floor)
+        result = Result(labels, law.cdf.ravel(), phi, notes, details, draws, cov)
         return build_estimate(result, data, nuisances, self.estimand, sampling, level)
 
 
@@ -284,20 +294,20 @@ def distribution_curves(estimate: Estimate, level: float | None = None) -> tuple
 
 
 def _prepare(
-    name: str, data: CausalData, nuisances: Nuisances
+    estimand: QTE | PotentialDistributions, data: CausalData, nuisances: Nuisances
 ) -> tuple[Sampling, tuple[_Arm, ...], list[Note], dict[str, Any]]:
     if nuisances.laws is None:
         raise DataError(
             f"the outcome model ({nuisances.method}) learned means only",
-            f"a model of the whole law of the outcome for the {name}",
+            f"a model of the whole law of the outcome for the {estimand.name}",
             "Use PotentialOutcomeModel(), the default outcome model.",
         )
     sampling = Sampling.of(data)
-    d, w, e = data.treatment, data.weights, nuisances.propensity
-    c = scores.clip_bound(d, w)
-    omega = scores.ate_weights(d, e, c)
-    comparisons, notes = check_overlap(name, (0, 1), d=d, e=e, sampling=sampling, omega=omega, c=c)
-    arms = tuple(_Arm(data.outcome, d == a, omega, nuisances, a) for a in (0, 1))
+    d, e = data.treatment, nuisances.propensity
+    comparisons, notes = check_overlap(estimand, d, e, sampling)
+    target, c = scores.TARGETS[estimand.group], scores.clip_bound(d, data.weights)
+    omega, g = target.weights(d, e, c), target.members(d)
+    arms = tuple(_Arm(data.outcome, g, omega * (d == a), nuisances, a) for a in (0, 1))
     details: dict[str, Any] = {
         "clip_bound": c,
         "n_clipped": sum(k.n_clipped for k in comparisons),
@@ -313,8 +323,7 @@ def _with_floor(cov: Array, floor: Array) -> Array:
 
 def _quantile_phi(arm: _Arm, sampling: Sampling, q: Array, draws: Array) -> Array:
     """Centred influence of the quantiles q (p,) of one arm, shape (n, p)."""
-    phi = arm.phi(q)
-    phi = phi - np.average(phi, axis=0, weights=sampling.weights)
+    phi = arm.phi(q, sampling.weights)
     sd_cdf = np.sqrt(np.diag(sampling.covariance(sampling.influence(phi))))
     sd_quantile = draws.std(axis=0, ddof=1)
     return -phi * sd_quantile / np.where(sd_cdf > 0, sd_cdf, 1.0)

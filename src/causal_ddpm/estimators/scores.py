@@ -20,12 +20,14 @@ else, by c:
 
     c = min(.02, .1 x share of the smaller arm)
 
-**Distributions.** The corrected distribution function of Y(a) is the mean of
+**Distributions.** The corrected distribution function of Y(a) in a group of units (all, the
+treated, the untreated: g = 1, D or 1 - D) solves sum w (psi_b - F psi_a) = 0 with
 
-    phi(y; a) = F_a(y) + 1{D = a} / max(e_a, c) (1{Y <= y} - F_a(y))
+    psi_b(y; a) = g F_a(y) + 1{D = a} omega (1{Y <= y} - F_a(y)),   psi_a = g
 
-(Chernozhukov, Fernandez-Val and Melly 2013; Belloni et al. 2017), clipped to [0, 1], sorted
-(rearranged: Chernozhukov, Fernandez-Val and Galichon 2010) and inverted.
+and omega the weights of the ATE, ATT or ATU (Chernozhukov, Fernandez-Val and Melly 2013; Belloni
+et al. 2017), is clipped to [0, 1], sorted (rearranged: Chernozhukov, Fernandez-Val and Galichon
+2010) and inverted.
 
 **Influence.** phi_i = (psi_b - theta psi_a) / J with J = sum w psi_a / sum w. Row i enters the
 covariance of :func:`causal_ddpm.core.estimate.influence_covariance` as w_i phi_i / mean(w);
@@ -35,6 +37,7 @@ is w independent rows and not one row counted w times.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,6 +99,33 @@ def atu_score(y: Array, d: Arms, mu: Array, omega: Array) -> LinearScore:
     return LinearScore((d * omega - (1 - d)) * (y - mu[:, 1]), (1 - d).astype(float))
 
 
+@dataclass(frozen=True)
+class Target:
+    """Units that an estimand is about, and how the others stand in for them.
+
+    Parameters
+    ----------
+    weights : callable
+        omega(d, e, c), shape (n,).
+    members : callable
+        g(d), shape (n,): one for the units meant, zero for the others.
+    stand_ins : tuple of int
+        Arms that stand in for the other one; see :mod:`causal_ddpm.estimators.overlap`.
+    """
+
+    weights: Callable[[Arms, Array, float], Array]
+    members: Callable[[Arms], Array]
+    stand_ins: tuple[int, ...]
+
+
+TARGETS: dict[str, Target] = {
+    "all": Target(ate_weights, lambda d: np.ones(len(d)), (0, 1)),
+    "treated": Target(att_weights, lambda d: d.astype(float), (0,)),
+    "untreated": Target(atu_weights, lambda d: (1 - d).astype(float), (1,)),
+}
+"""By ``Estimand.group``."""
+
+
 def solve(score: LinearScore, w: Array) -> tuple[float, Array]:
     """Estimate and influence values.
 
@@ -111,19 +141,19 @@ def solve(score: LinearScore, w: Array) -> tuple[float, Array]:
     return theta, (score.psi_b - theta * score.psi_a) / jacobian
 
 
-def cdf_scores(y: Array, in_arm: NDArray[np.bool_], cdf: Array, omega: Array, grid: Array) -> Array:
-    """phi(y; a) on a grid.
+def cdf_scores(y: Array, g: Array, cdf: Array, omega: Array, grid: Array) -> Array:
+    """psi_b(y; a) on a grid.
 
     Parameters
     ----------
     y : ndarray, shape (n,)
         Observed outcomes.
-    in_arm : ndarray of bool, shape (n,)
-        D = a.
+    g : ndarray, shape (n,)
+        One for the units meant.
     cdf : ndarray, shape (n, G)
         F_a(grid | x_i).
     omega : ndarray, shape (n,)
-        1 / max(e_a, c) for rows of arm a; other rows are not read.
+        1{D = a} omega.
     grid : ndarray, shape (G,)
 
     Returns
@@ -131,7 +161,7 @@ def cdf_scores(y: Array, in_arm: NDArray[np.bool_], cdf: Array, omega: Array, gr
     ndarray, shape (n, G)
     """
     below = y[:, None] <= grid
-    return cdf + (in_arm * omega)[:, None] * (below - cdf)
+    return g[:, None] * cdf + omega[:, None] * (below - cdf)
 
 
 def rearranged(cdf: Array) -> Array:

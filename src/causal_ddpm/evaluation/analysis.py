@@ -25,6 +25,7 @@ from causal_ddpm.core.estimate import SCHEMA_VERSION, Estimate
 from causal_ddpm.core.protocols import OutcomeModel, Progress, PropensityModel, silent
 from causal_ddpm.core.truth import Truth
 from causal_ddpm.estimators.api import estimate_with, median_of_repeats, nuisances_of_repeats
+from causal_ddpm.estimators.overlap import FEW_EFFECTIVE
 from causal_ddpm.estimators.qte import distribution_curves
 from causal_ddpm.evaluation.diagnostics import (
     Balance,
@@ -146,7 +147,8 @@ class Analysis:
         """True when one of the two distributions rests on too few comparable rows."""
         if self.distributions is None:
             return False
-        return "OverlapWarning" in self.distributions.details["warning_categories"]
+        effective = (k["effective_n"] for k in self.distributions.details["overlap"])
+        return min(effective) < FEW_EFFECTIVE
 
     @property
     def headline_rows(self) -> NDArray[np.bool_]:
@@ -239,7 +241,7 @@ def analyse(
     wanted, headline = _with_headline((ATE(), ATT()) if estimands is None else estimands)
     clock = time.perf_counter(), time.process_time()
     nuisances, estimates = _estimate(data, wanted, settings, n_jobs, _first(progress, 0.92))
-    distributions, quantiles, notes = _whole_laws(data, nuisances, settings, progress)
+    distributions, quantiles, notes = _whole_laws(data, nuisances, headline, settings, progress)
     progress("diagnostics", 0.98)
     found = [text for e in estimates for text in e.warnings]
     analysis = Analysis(
@@ -284,9 +286,9 @@ def _estimate(
 ) -> tuple[Nuisances, list[Estimate]]:
     """Nuisances of the first repeat, and the estimates over all repeats."""
     repeats = nuisances_of_repeats(
-        data, settings.outcome_model, settings.propensity_model, n_folds=settings.n_folds,
-        n_repeats=settings.n_repeats, random_state=settings.random_state, n_jobs=n_jobs,
-        progress=progress,
+        data, estimands, settings.outcome_model, settings.propensity_model,
+        n_folds=settings.n_folds, n_repeats=settings.n_repeats,
+        random_state=settings.random_state, n_jobs=n_jobs, progress=progress,
     )  # fmt: skip
     first, runs = None, []
     for nuisances in repeats:
@@ -299,13 +301,23 @@ def _estimate(
 
 
 def _whole_laws(
-    data: CausalData, nuisances: Nuisances, settings: AnalysisSettings, progress: Progress
+    data: CausalData,
+    nuisances: Nuisances,
+    headline: Estimand,
+    settings: AnalysisSettings,
+    progress: Progress,
 ) -> tuple[Estimate | None, Estimate | None, list[str]]:
-    """Distributions and quantile effects of the first repeat, or a sentence that says why not."""
+    """Distributions and quantile effects of the headline's units, or a sentence on why not.
+
+    They are read from the first repeat.
+    """
     if nuisances.laws is None:
         return None, None, []
     progress("distributions", 0.93)
-    wanted = [PotentialDistributions(), QTE(QUANTILES)]
+    wanted = [
+        PotentialDistributions(among=headline.group),
+        QTE(QUANTILES, among=headline.group),
+    ]
     try:
         laws, quantiles = estimate_with(
             data, wanted, nuisances, settings.level, settings.random_state

@@ -34,7 +34,6 @@ from causal_ddpm.core.covariates import Covariates
 from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.estimand import ATE, ATT, ATU, Estimand
 from causal_ddpm.estimators import scores
-from causal_ddpm.estimators.ate import TARGETS
 from causal_ddpm.estimators.inference import Sampling
 from causal_ddpm.estimators.overlap import Comparison, compare, separation
 from causal_ddpm.nuisance.crossfit import Nuisances
@@ -173,10 +172,11 @@ def overlap(data: CausalData, nuisances: Nuisances, n_bins: int = BINS) -> Overl
     edges = np.linspace(0.0, 1.0, n_bins + 1)
     counts = [np.histogram(e[d == a, 1], edges, weights=w[d == a])[0] for a in (0, 1)]
     comparisons = {}
-    for kind, target in TARGETS.items():
+    for estimand in (ATE(), ATT(), ATU()):
+        target = scores.TARGETS[estimand.group]
         omega = target.weights(d, e, c)
         found = (compare(arm, d, e, sampling, omega, c) for arm in target.stand_ins)
-        comparisons[kind.name] = tuple(found)
+        comparisons[estimand.name] = tuple(found)
     shares = np.array([x / x.sum() for x in counts])
     return Overlap(edges, shares, c, separation(d, e), comparisons)
 
@@ -233,8 +233,9 @@ def balance(data: CausalData, nuisances: Nuisances, estimand: Estimand | None = 
         Whose weights are used; the ATE's by default, and for estimands about quantiles.
     """
     kind = type(estimand) if isinstance(estimand, ATE | ATT | ATU) else ATE
+    target = scores.TARGETS[kind().group]
     d, w = data.treatment, data.weights
-    omega = TARGETS[kind].weights(d, nuisances.propensity, scores.clip_bound(d, w))
+    omega = target.weights(d, nuisances.propensity, scores.clip_bound(d, w))
     rows = tuple(
         _compare_column(name, x, d, (w, w * omega), kind, binary)
         for name, x, binary in _columns(data.covariates)

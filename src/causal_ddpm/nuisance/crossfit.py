@@ -10,7 +10,7 @@ Rows are split into K folds, stratified by arm (whole clusters stay together). F
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,6 +88,7 @@ def fit_nuisances(
     random_state: Seed = 0,
     n_jobs: int = 1,
     progress: Progress = silent,
+    inspect: Callable[[Array], None] = lambda propensity: None,
 ) -> Nuisances:
     """Cross-fit the outcome law and the propensity.
 
@@ -106,6 +107,9 @@ def fit_nuisances(
         Worker processes.
     progress : callable
         Told the stage and the share of the work that is done.
+    inspect : callable
+        Shown the propensity, shape (n, n_arms), before the outcome model is fitted; it may refuse
+        data that lack overlap before the costly part begins.
 
     Raises
     ------
@@ -126,6 +130,7 @@ def fit_nuisances(
     propensity, propensity_report = propensity_model.cross_fit(
         data, fold_ids, seed_sequence(root, "propensity"), n_jobs
     )
+    inspect(propensity)
     predictions = outcome_model.cross_fit(
         data, fold_ids, seed_sequence(root, "outcome"), n_jobs, progress
     )

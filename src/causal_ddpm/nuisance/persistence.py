@@ -204,11 +204,10 @@ def _decode_object(kind: str, node: dict[str, Any], arrays: Arrays) -> Any:
 
 
 def _rebuild(cls: Any, fields: dict[str, Any], arrays: Arrays) -> Any:
-    if not dataclasses.is_dataclass(cls):
+    if not hasattr(cls, "__dataclass_fields__"):
         raise ModelFileError(f"The file names {cls.__qualname__}, which is no record.")
     values = {name: _decode(v, arrays) for name, v in fields.items()}
-    made = {f.name: values.pop(f.name) for f in dataclasses.fields(cls) if f.init}
-    return cls(**made)
+    return cls(**{f.name: values[f.name] for f in dataclasses.fields(cls) if f.init})
 
 
 def _class(name: str) -> Any:

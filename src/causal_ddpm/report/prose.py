@@ -158,9 +158,9 @@ def captions(analysis: Analysis) -> dict[str, str]:
         f"counterpart. {stand_ins(analysis)}",
         "balance": "How far apart the groups' averages lie, in standard deviations, as observed "
         f"and after the weighting behind the {analysis.balance.estimand}.",
-        "distributions": f"Doubly robust estimates of how {unit} would be distributed if every "
-        "unit, treated or not, were untreated or treated; the bands contain both whole curves in "
-        f"{level} of samples.{thin}",
+        "distributions": f"Doubly robust estimates of how {unit} would be distributed among "
+        f"{analysis.headline.population} if none of them or all of them were treated; the bands "
+        f"contain both whole curves in {level} of samples.{thin}",
         "quantiles": f"The horizontal gap between the two curves at nine quantiles, with {level} "
         "intervals, one by one.",
         "units": f"The effect predicted for {analysis.headline.population} from their confounders, "

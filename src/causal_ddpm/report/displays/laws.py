@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class DistributionsDisplay:
-    """The laws of the outcome had everyone been untreated, and had everyone been treated.
+    """The laws of the outcome, among the headline's units, had none or all been treated.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class QuantileDisplay:
 
     @classmethod
     def of(cls, analysis: Analysis) -> Self | None:
-        """Quantile effects, if they were estimated and overlap for all units is not weak."""
+        """Quantile effects, if they were estimated and rest on enough comparable rows."""
         if analysis.quantiles is None or analysis.thin_laws:
             return None
         rows = analysis.quantiles.to_frame(analysis.level)
