@@ -17,7 +17,9 @@ from causal_ddpm.diffusion.batches import (
     rows_of,
 )
 from causal_ddpm.diffusion.denoiser import PreconditionedDenoiser, network_input, network_target
+from causal_ddpm.diffusion.fit import Cell, blocks_of
 from causal_ddpm.diffusion.network import MLP
+from causal_ddpm.diffusion.runtime import ACTIVATION_FLOATS
 from causal_ddpm.diffusion.train import (
     Checkpoint,
     FitRecord,
@@ -226,3 +228,13 @@ def test_groups_are_checked(fields, words):
 def test_tiny_groups_are_refused():
     with pytest.raises(DataError, match="7 training rows; expected at least 8"):
         check_group(group(n=7), 2, 3)
+
+
+def test_groups_are_spread_evenly_over_blocks():
+    rows = rows_of(group(), Standardiser.of(group().condition), CPU)
+    cells = [Cell(str(k), rows, None) for k in range(5)]
+    limit = 2 * ACTIVATION_FLOATS["cpu"]
+    for share, sizes in ((5, [5]), (4, [3, 2]), (2, [2, 2, 1]), (0.5, [1] * 5)):
+        blocks = blocks_of(cells, int(limit / share))
+        assert [len(b) for b in blocks] == sizes
+        assert [c.name for b in blocks for c in b] == list("01234")
