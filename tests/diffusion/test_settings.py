@@ -37,9 +37,9 @@ def test_refusals(fields, words):
 @pytest.mark.parametrize(
     ("n", "members", "steps", "decay", "dropout", "width"),
     [
-        (100, 4, 250, 10.0, 0.2, 32),
-        (800, 4, 250, 3.75, 0.2, 32),
-        (1600, 3, 600, 1.875, 0.2, 32),
+        (100, 2, 250, 10.0, 0.2, 32),
+        (800, 2, 250, 3.75, 0.2, 32),
+        (1600, 2, 600, 1.875, 0.2, 32),
         (80_000, 1, 3000, 0.1, 0.1, 64),
         (10**6, 1, 3000, 0.1, 0.1, 64),
     ],
@@ -50,7 +50,7 @@ def test_recipe(n, members, steps, decay, dropout, width):
     assert r.weight_decay == pytest.approx(decay)
     assert r.dropout == dropout
     assert r.batch_size == min(256, n)
-    assert r.n_draws == (4 if n < 20_000 else 2)
+    assert r.n_draws == (4 if n < 1_500 else 2)
     assert r.steps_per_epoch is None
 
 

@@ -91,9 +91,7 @@ class Cell:
 def blocks_of(cells: Sequence[Cell], floats: int) -> list[list[Cell]]:
     """Groups that are trained as one network, ``floats`` being one group's activation.
 
-    Blocks of equal size, up to twice the activation of a reading: fewer and larger operations
-    are worth it in training (K = 5, E = 4: 8 ms a step against 12 with that of a reading, and
-    19 with all 20 members in one block).
+    Blocks of equal size, up to twice the activation of a reading.
     """
     limit = 2 * ACTIVATION_FLOATS[cells[0].fitted.table.device.type]
     n_blocks = ceil(len(cells) / max(1, limit // floats))

@@ -2,14 +2,18 @@ r"""Settings of the conditional diffusion, and the recipe that fills in what is 
 
 With n the rows a member trains on, unset fields become
 
-    members        4 below 1500 rows, 3 below 20 000, then 1
+    members        2 below 20 000 rows, then 1
     training steps log-log line through (1000, 250), (1600, 600), (80 000, 3000), flat outside
     weight decay   clip(3000 / n, 0.1, 10), on matrices only
     dropout        0.2 up to 2000 rows, then 0.1
     hidden units   32 below 20 000 rows, then 64
     batch          min(256, n)
-    noise draws    4 a row below 20 000 rows, then 2
+    noise draws    4 a row below 1500 rows, then 2
     learning rate  1e-2 (attention: 3e-3), 20 warm-up steps, cosine to zero
+
+Four members instead of two lower the Wasserstein distance to the true law by 2 to 3 % (bimodal
+design, 400 and 800 rows, 5 draws) at twice the cost. Four noise draws instead of two lower it by 3
+and 9 % there, raise it by 8 to 15 % where the noise is Gaussian, and change nothing at 2000 rows.
 """
 
 from dataclasses import dataclass
@@ -23,6 +27,9 @@ from causal_ddpm.core.errors import DataError
 ScheduleName = Literal["edm", "linear", "cosine", "flow"]
 SamplerName = Literal["adams", "dpmpp", "heun", "ddim", "ddpm"]
 Reading = Literal["coupling", "direction", "independent"]
+
+SMALL = 1_500
+"""Below so many rows each is seen under more noise."""
 
 LARGE = 20_000
 """From so many rows on, one wide network replaces several narrow ones."""
@@ -175,13 +182,13 @@ def recipe(n: int, settings: DiffusionSettings, smallest: int | None = None) -> 
     steps = settings.n_steps or default_steps(n)
     rate = 3e-3 if settings.backbone == "attention" else 1e-2
     return Recipe(
-        n_members=settings.n_members or (4 if n < 1500 else 3 if n < LARGE else 1),
+        n_members=settings.n_members or (2 if n < LARGE else 1),
         hidden_dim=settings.hidden_dim or (32 if n < LARGE else 64),
         dropout=_given(settings.dropout, 0.2 if n <= 2000 else 0.1),
         learning_rate=_given(settings.learning_rate, rate),
         weight_decay=_given(settings.weight_decay, float(np.clip(3000 / n, 0.1, 10.0))),
         batch_size=batch,
-        n_draws=settings.n_draws or (4 if n < LARGE else 2),
+        n_draws=settings.n_draws or (4 if n < SMALL else 2),
         n_steps=settings.n_epochs * per_epoch if settings.n_epochs else steps,
         steps_per_epoch=per_epoch if settings.n_epochs else None,
     )
