@@ -26,7 +26,7 @@ help:  ## list the commands
 	@echo "  TORCH_BACKEND=auto make demo   installs torch for the GPU that is found"
 
 demo: $(STAMPS)/data  ## install, then run LaLonde's job-training study from data to report
-	@$(VENV)/bin/causal-ddpm demo
+	@$(VENV)/bin/causal-ddpm demo --n-jobs 2
 
 test: $(STAMPS)/test  ## install the test tools, then run the quick tests
 	@$(PY) -m pytest -n $(TEST_WORKERS)
