@@ -66,6 +66,30 @@ def test_result_does_not_depend_on_n_jobs():
     np.testing.assert_array_equal(one.laws[1].nodes, two.laws[1].nodes)
 
 
+def test_the_default_stack_gives_the_same_bits_for_any_n_jobs():
+    df, fold_ids = linear_frame(120), np.arange(120) % 3
+    model = PotentialOutcomeModel(diffusion=LIGHT)
+    one, two = (model.cross_fit(read(df), fold_ids, 3, n_jobs=j) for j in (1, 2))
+    np.testing.assert_array_equal(one.mean, two.mean)
+    np.testing.assert_array_equal(one.laws[0].nodes, two.laws[0].nodes)
+
+
+def test_a_constant_column_changes_nothing():
+    df, fold_ids = linear_frame(150).assign(c=7.0), np.arange(150) % 3
+    wider = CausalData(df, treatment="d", outcome="y", confounders=["a", "b", "c"])
+    plain, same = (light_model().cross_fit(d, fold_ids, 0) for d in (read(df), wider))
+    np.testing.assert_array_equal(plain.mean, same.mean)
+
+
+def test_shift_and_scale_of_the_outcome_carry_over():
+    df, fold_ids = linear_frame(150), np.arange(150) % 3
+    plain, moved = (
+        light_model().cross_fit(read(f), fold_ids, 0)
+        for f in (df, df.assign(y=1000.0 + 50.0 * df["y"]))
+    )
+    np.testing.assert_allclose(moved.mean, 1000.0 + 50.0 * plain.mean, rtol=1e-4)
+
+
 def test_law_recovers_a_linear_gaussian_process(law):
     new = linear_frame(400, seed=9)
     for a in (0, 1):
