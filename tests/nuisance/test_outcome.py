@@ -81,6 +81,21 @@ def test_a_constant_column_changes_nothing():
     np.testing.assert_array_equal(plain.mean, same.mean)
 
 
+@pytest.mark.parametrize("location", ["stack", "none"])
+def test_levels_that_some_folds_lack(location, tmp_path):
+    """A level seen in one fold only gives the groups encodings of different widths."""
+    df, fold_ids = linear_frame(150), np.arange(150) % 3
+    df["sector"] = np.where(np.arange(150) % 30 == 0, "rare", "common")
+    df.loc[[1, 4], "a"] = np.nan
+    data = CausalData(df, treatment="d", outcome="y", confounders=["a", "b", "sector"])
+    model = light_model(location=location)
+    assert np.isfinite(model.cross_fit(data, fold_ids, random_state=0).mean).all()
+    law = model.fit(data, random_state=0)
+    new = df.assign(sector="unseen")
+    again = PotentialOutcomeLaw.load(law.save(tmp_path / "law"))
+    np.testing.assert_array_equal(again.cate(new), law.cate(new))
+
+
 def test_shift_and_scale_of_the_outcome_carry_over():
     df, fold_ids = linear_frame(150), np.arange(150) % 3
     plain, moved = (

@@ -58,26 +58,54 @@ class BoostedScale:
 
 
 @dataclass(frozen=True, eq=False)
-class GroupFeatures:
-    """What the diffusion and the scale of one group are told about a row.
+class Conditioning:
+    """What a group's networks are told about a row.
 
     Parameters
     ----------
     encoder : FittedEncoder
-        Fitted on the group's training rows.
-    scale : ConstantScale or BoostedScale
+        Fitted on the group's training rows, whose rare levels may differ from other groups'.
     use_location : bool
         Whether (m_0, m_1) is part of the condition.
+    width : int
+        Columns of the condition; zeros fill it up, so that groups can train as one network.
     """
 
     encoder: FittedEncoder
-    scale: ConstantScale | BoostedScale
     use_location: bool
+    width: int
 
-    def condition(self, covariates: Covariates, location: Array) -> Array:
-        """Condition of the diffusion, shape (n, d)."""
+    def __call__(self, covariates: Covariates, location: Array) -> Array:
+        """Condition of the diffusion, shape (n, width)."""
         x = self.encoder.transform(covariates)
-        return np.hstack([x, location]) if self.use_location else x
+        known = np.hstack([x, location]) if self.use_location else x
+        return np.pad(known, ((0, 0), (0, self.width - known.shape[1])))
+
+
+def conditioning_of(
+    sample: Sample, folds: tuple[int, ...], use_location: bool
+) -> list[Conditioning]:
+    """Conditions of the groups that leave out the given folds, all of one width."""
+    encoders = []
+    for fold in folds:
+        rows = sample.training_rows(fold)
+        encoders.append(Encoder().fit(sample.covariates.rows(rows), sample.row_weights(rows)))
+    width = max(len(encoder.names) for encoder in encoders) + 2 * use_location
+    return [Conditioning(encoder, use_location, width) for encoder in encoders]
+
+
+@dataclass(frozen=True, eq=False)
+class GroupFeatures:
+    """Condition and scale of one group.
+
+    Parameters
+    ----------
+    condition : Conditioning
+    scale : ConstantScale or BoostedScale
+    """
+
+    condition: Conditioning
+    scale: ConstantScale | BoostedScale
 
     def scale_of(self, condition: Array, arm: int | NDArray[np.int64]) -> Array:
         """s_arm(x), shape (n,)."""
@@ -101,7 +129,7 @@ def _with_arm(condition: Array, arm: int | NDArray[np.int64]) -> Array:
 
 
 def residual_group(
-    sample: Sample, fold: int, location: Array, boosted: bool, random_state: Seed
+    sample: Sample, fold: int, location: Array, conditioning: Conditioning, random_state: Seed
 ) -> FittedGroup:
     """Standardised residuals of the rows outside ``fold``, and the scale that made them.
 
@@ -112,31 +140,23 @@ def residual_group(
         The fold that is left out.
     location : ndarray, shape (n, 2)
         Pairwise locations for this fold; rows of the fold itself are not read.
-    boosted : bool
-        Whether the scale depends on x; if not, v = r / sd(r) and the condition is x alone.
+    conditioning : Conditioning
+        Without the location in it the scale is constant: v = r / sd(r).
     random_state : seed
     """
     rows = sample.training_rows(fold)
     arm, weights = sample.arm[rows], sample.row_weights(rows)
     residual = sample.outcome[rows] - location[rows, arm]
-    encoder = Encoder().fit(sample.covariates.rows(rows), weights)
-    if not boosted:
-        constant = ConstantScale(_weighted_sd(residual, weights))
-        features = GroupFeatures(encoder, constant, use_location=False)
-        condition = features.condition(sample.covariates.rows(rows), location[rows])
-        scale = np.full(len(rows), constant.value)
+    condition = conditioning(sample.covariates.rows(rows), location[rows])
+    fitted: ConstantScale | BoostedScale
+    if conditioning.use_location:
+        features, folds = _with_arm(condition, arm), sample.fold_ids[rows]
+        fitted, scale = _fit_scale(features, residual, weights, folds, (random_state, fold))
     else:
-        x = encoder.transform(sample.covariates.rows(rows))
-        condition = np.hstack([x, location[rows]])
-        fitted, scale = _fit_scale(
-            _with_arm(condition, arm),
-            residual,
-            weights,
-            sample.fold_ids[rows],
-            (random_state, fold),
-        )
-        features = GroupFeatures(encoder, fitted, use_location=True)
-    return FittedGroup(features, TrainingGroup(condition, arm, residual / scale, weights))
+        fitted = ConstantScale(_weighted_sd(residual, weights))
+        scale = np.full(len(rows), fitted.value)
+    training = TrainingGroup(condition, arm, residual / scale, weights)
+    return FittedGroup(GroupFeatures(conditioning, fitted), training)
 
 
 def _fit_scale(
@@ -208,7 +228,7 @@ class ShapeTask:
         The folds left out, one group each.
     settings : DiffusionSettings
     boosted : bool
-        See :func:`residual_group`.
+        Whether the scale depends on x and the condition holds the location.
     n_nodes : int
     """
 
@@ -237,8 +257,10 @@ def train_batch(
         Location at which the fold itself is read.
     random_state : seed
     """
+    conditions = conditioning_of(sample, task.folds, use_location=task.boosted)
     groups = [
-        residual_group(sample, k, pairwise[k], task.boosted, random_state) for k in task.folds
+        residual_group(sample, k, pairwise[k], condition, random_state)
+        for k, condition in zip(task.folds, conditions, strict=True)
     ]
     diffusion = train_conditional([g.training for g in groups], task.settings, random_state)
     readings = []
