@@ -72,6 +72,31 @@ def test_boolean_and_float_treatments_are_read():
     assert read(df.assign(d=df["d"].astype(float))).treatment.sum() == 60
 
 
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.array([1, None] * 60, dtype="Int64"),
+        pd.array([True, None] * 60, dtype="boolean"),
+        pd.array([1.0, None] * 60, dtype="float64[pyarrow]"),
+        [1.0, np.nan] * 60,
+        [True, None] * 60,
+    ],
+    ids=["Int64", "boolean", "arrow", "float", "object"],
+)
+def test_every_kind_of_missing_value_is_read(column):
+    values = read(frame(size=column)).covariates.values[:, 0]
+    np.testing.assert_array_equal(np.isnan(values), np.arange(120) % 2 == 1)
+    assert (values[::2] == 1.0).all()
+
+
+def test_later_changes_of_the_frame_do_not_reach_the_data():
+    df = frame()
+    data = read(df)
+    before = data.outcome[0]
+    df.loc[0, "y"] = 99.0
+    assert data.outcome[0] == before
+
+
 def test_marked_rows_are_counted():
     df = frame()
     df[SYNTHETIC_MARKER] = np.arange(len(df)) < 10

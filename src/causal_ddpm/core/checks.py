@@ -105,7 +105,7 @@ def binary_treatment(series: nw.Series[Any]) -> NDArray[np.int64]:
 
 def finite_outcome(series: nw.Series[Any]) -> NDArray[np.float64]:
     """Float outcome; refuses text, missing, infinite and constant values."""
-    y = _as_float(series, "a numeric outcome")
+    y = as_float(series, "a numeric outcome")
     bad = ~np.isfinite(y)
     if bad.any():
         raise DataError(
@@ -125,7 +125,7 @@ def finite_outcome(series: nw.Series[Any]) -> NDArray[np.float64]:
 
 def positive_weights(series: nw.Series[Any], frequency: bool) -> NDArray[np.float64]:
     """Finite, non-negative weights with a positive sum (whole numbers for frequency weights)."""
-    w = _as_float(series, "numeric weights")
+    w = as_float(series, "numeric weights")
     if not np.isfinite(w).all() or (w < 0).any() or w.sum() <= 0:
         raise DataError(
             "the weights are missing, negative, infinite or all zero",
@@ -173,7 +173,7 @@ def confounder_column(series: nw.Series[Any]) -> Column:
     if dtype == nw.Boolean:
         return Column(name, "boolean")
     if dtype.is_numeric():
-        if np.isinf(_as_float(series, "numbers")).any():
+        if np.isinf(as_float(series, "numbers")).any():
             raise DataError("the confounder has infinite values", "finite numbers", column=name)
         return Column(name, "numeric")
     if dtype in (nw.String, nw.Categorical, nw.Enum) or dtype == nw.Object:
@@ -237,6 +237,8 @@ def is_missing(value: Any) -> bool:
 
 
 def _n_missing(series: nw.Series[Any]) -> int:
+    if _is_number(series):
+        return int(np.isnan(as_float(series, "numbers")).sum())
     return sum(is_missing(v) for v in series.to_list())
 
 
@@ -249,8 +251,19 @@ def _is_word(value: Any) -> bool:
     return False
 
 
-def _as_float(series: nw.Series[Any], expected: str) -> NDArray[np.float64]:
-    if not (series.dtype.is_numeric() or series.dtype == nw.Boolean):
+def _is_number(series: nw.Series[Any]) -> bool:
+    return series.dtype.is_numeric() or series.dtype == nw.Boolean
+
+
+def as_float(series: nw.Series[Any], expected: str) -> NDArray[np.float64]:
+    """A numeric or boolean column as a fresh float array, NaN where a value is missing.
+
+    Raises
+    ------
+    DataError
+        If the column holds anything else; ``expected`` completes the sentence.
+    """
+    if not _is_number(series):
         example = next((v for v in series.to_list() if _is_word(v)), None)
         found = f"the column has type {series.dtype}" + (
             f" (e.g. '{example[:30]}')" if example else ""
@@ -258,8 +271,4 @@ def _as_float(series: nw.Series[Any], expected: str) -> NDArray[np.float64]:
         raise DataError(
             found, expected, "Find the entries that are not numbers.", column=series.name
         )
-    return (
-        np.asarray([np.nan if is_missing(v) else float(v) for v in series.to_list()])
-        if series.null_count()
-        else np.asarray(series.to_numpy(), dtype=np.float64)
-    )
+    return np.array(series.cast(nw.Float64).to_numpy(), dtype=np.float64)

@@ -206,8 +206,8 @@ def read_covariates(frame: Any, columns: Sequence[Column]) -> Covariates:
 
 
 def _codes(series: nw.Series[Any], column: Column) -> Array:
-    if column.kind == "numeric":
-        return checks._as_float(series, "numbers, as in the training data")
+    if column.kind == "numeric" or series.dtype == nw.Boolean:
+        return checks.as_float(series, "numbers, as in the training data")
     raw = series.to_list()
     if column.kind == "boolean":
         return np.asarray([np.nan if checks.is_missing(v) else float(v) for v in raw])
