@@ -206,7 +206,8 @@ def read_covariates(frame: Any, columns: Sequence[Column]) -> Covariates:
 
 
 def _codes(series: nw.Series[Any], column: Column) -> Array:
-    if column.kind == "numeric" or series.dtype == nw.Boolean:
+    plain = column.kind == "boolean" and series.dtype == nw.Boolean
+    if column.kind == "numeric" or plain:
         return checks.as_float(series, "numbers, as in the training data")
     raw = series.to_list()
     if column.kind == "boolean":
