@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from causal_ddpm import ATE, ATT, QTE, CausalData
-from causal_ddpm.core.errors import DataError
+from causal_ddpm.core.errors import DataError, OverlapError
 from causal_ddpm.estimators.api import estimate_effects
 from causal_ddpm.evaluation.analysis import AnalysisSettings, analyse, plain
 from causal_ddpm.evaluation.provenance import Reference, read_truth
@@ -94,7 +94,7 @@ def test_models_of_the_mean_only_leave_the_distributions_out(data, light_setting
 
 
 @pytest.mark.filterwarnings("ignore::causal_ddpm.CausalDDPMWarning")
-def test_without_overlap_for_all_units_the_att_survives_and_says_so(firms, light_settings):
+def test_distributions_are_those_of_the_headlines_units(firms, light_settings):
     """Treated rows live where many untreated ones are, but not the other way round."""
     frame = firms.frame.copy()
     rng = np.random.default_rng(0)
@@ -104,9 +104,11 @@ def test_without_overlap_for_all_units_the_att_survives_and_says_so(firms, light
     data = CausalData(frame, "ai_adoption", "productivity", ["education"])
     propensity = OraclePropensityModel(lambda values: np.where(values[:, 0] < 1, 0.5, 5e-4))
     found = analyse(data, ATT(), replace(light_settings(), propensity_model=propensity))
-    assert found.distributions is None
-    assert any("are left out" in text for text in found.warnings)
+    assert found.distributions.population == "treated units"
+    assert found.quantiles.population == "treated units"
     assert np.isfinite(found.headline.value)
+    with pytest.raises(OverlapError, match="No overlap for the ATE"):
+        analyse(data, ATE(), replace(light_settings(), propensity_model=propensity))
 
 
 @pytest.mark.filterwarnings("ignore::causal_ddpm.CausalDDPMWarning")
@@ -115,9 +117,10 @@ def test_weak_overlap_keeps_the_distributions_but_shows_no_quantile_effects(firm
     rng = np.random.default_rng(0)
     x = rng.uniform(0, 10, len(frame))
     frame["education"] = x
-    frame["ai_adoption"] = ((x < 1.2) & (rng.random(len(frame)) < 0.6)).astype(int)
+    frame["ai_adoption"] = ((x < 1) & (rng.random(len(frame)) < 0.7)).astype(int)
     data = CausalData(frame, "ai_adoption", "productivity", ["education"])
-    found = analyse(data, ATT(), light_settings())
+    propensity = OraclePropensityModel(lambda values: np.where(values[:, 0] < 1, 0.7, 5e-4))
+    found = analyse(data, ATT(), replace(light_settings(), propensity_model=propensity))
     assert found.thin_laws
     assert DistributionsDisplay.of(found) is not None
     assert QuantileDisplay.of(found) is None

@@ -19,7 +19,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from causal_ddpm.core.data import CausalData
-from causal_ddpm.core.errors import OverlapError
 from causal_ddpm.core.estimand import ATE, ATT, ATU, QTE, Estimand, PotentialDistributions
 from causal_ddpm.core.estimate import SCHEMA_VERSION, Estimate
 from causal_ddpm.core.protocols import OutcomeModel, Progress, PropensityModel, silent
@@ -93,8 +92,8 @@ class Analysis:
     estimates : tuple of Estimate
         What was asked for, in order.
     distributions, quantiles : Estimate or None
-        DR-corrected distribution functions and quantile effects; None without a law of the
-        outcome or without the overlap that they need.
+        DR-corrected distribution functions and quantile effects of the headline's units; None
+        without a law of the outcome.
     naive : NaiveDifference
     overlap : Overlap
     balance : Balance
@@ -217,8 +216,8 @@ def analyse(
     data : CausalData
     estimands : Estimand or sequence of Estimand, optional
         ATE and ATT by default. The first average effect (ATE, ATT, ATU) is the headline; the ATE
-        joins where none is given. Distributions and quantile effects come by themselves where
-        outcome model and overlap allow.
+        joins where none is given. Distributions and quantile effects of its units come by
+        themselves where the outcome model has a law.
     settings : AnalysisSettings, optional
     source : Source, optional
         Where the rows come from, the unit of the outcome, the truth of a simulation.
@@ -307,9 +306,9 @@ def _whole_laws(
     settings: AnalysisSettings,
     progress: Progress,
 ) -> tuple[Estimate | None, Estimate | None, list[str]]:
-    """Distributions and quantile effects of the headline's units, or a sentence on why not.
+    """Distributions and quantile effects of the headline's units, and what they warn about.
 
-    They are read from the first repeat.
+    They are read from the first repeat; None without a law of the outcome.
     """
     if nuisances.laws is None:
         return None, None, []
@@ -318,12 +317,7 @@ def _whole_laws(
         PotentialDistributions(among=headline.group),
         QTE(QUANTILES, among=headline.group),
     ]
-    try:
-        laws, quantiles = estimate_with(
-            data, wanted, nuisances, settings.level, settings.random_state
-        )
-    except OverlapError as error:
-        return None, None, [f"The distributions with and without treatment are left out. {error}"]
+    laws, quantiles = estimate_with(data, wanted, nuisances, settings.level, settings.random_state)
     return laws, quantiles, [text for text in laws.warnings if text not in quantiles.warnings]
 
 
