@@ -27,11 +27,10 @@ from causal_ddpm.core.estimand import Estimand
 from causal_ddpm.core.estimate import Estimate, influence_covariance
 from causal_ddpm.estimators.scores import Array, row_influence
 from causal_ddpm.nuisance.crossfit import Nuisances
+from causal_ddpm.nuisance.folds import FEW_CLUSTERS, MIN_CLUSTERS
 
 FEW_ROWS = 200
 FEW_ROWS_IN_ARM = 100
-FEW_CLUSTERS = 30
-MIN_CLUSTERS = 5
 
 ARM_WORDS = ("untreated", "treated")
 
