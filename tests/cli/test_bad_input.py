@@ -145,7 +145,7 @@ def test_constant_outcome(refused, csv):
     ("values", "sentence"),
     [
         (np.nan, "every value is missing"),
-        ([f"2024-01-{d % 28 + 1:02d} 10:{d % 60:02d}" for d in range(160)], "distinct texts"),
+        ([f"2024-01-{d % 28 + 1:02d} 10:{d % 60:02d}" for d in range(160)], "dates or times"),
         ([f"the firm number {i} said so" for i in range(160)], "distinct texts"),
         (np.where(np.arange(160) == 3, np.inf, 1.0), "infinite values"),
     ],

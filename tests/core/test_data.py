@@ -134,6 +134,13 @@ REFUSALS = {
         "copy of",
     ),
     "dates": (frame(size=pd.date_range("2020-01-01", periods=N)), {}, "dates or times"),
+    "dates in words": (
+        frame(sector=[f"2020-01-{1 + i % 9:02d} 10:30" for i in range(N)]),
+        {},
+        "dates or times",
+    ),
+    "days first": (frame(sector=[f"{1 + i % 9}.3.2020" for i in range(N)]), {}, "dates or times"),
+    "many texts": (frame(sector=[f"firm {i // 3}" for i in range(N)]), {}, "40 distinct texts"),
     "free text": (frame(sector=[f"note number {i}" for i in range(N)]), {}, "120 distinct texts"),
     "nested values": (frame(sector=[[1, 2]] * N), {}, "confounder"),
     "no confounders": (frame(), {"confounders": []}, "no confounders"),

@@ -7,6 +7,7 @@ numpy arrays or raise :class:`~causal_ddpm.core.errors.DataError`.
 from __future__ import annotations
 
 import difflib
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -21,7 +22,10 @@ from causal_ddpm.core.errors import DataError
 MIN_ROWS = 40
 """Below this many rows no cross-fitted effect is worth reporting."""
 
-_IDENTIFIER_SHARE = 0.5
+_DATE = re.compile(r"\s*(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})([ T].*)?$")
+"""2020-01-31, 31.1.2020 or 1/31/20, with or without a time."""
+
+_IDENTIFIER_SHARE = 0.25
 """A text column with more distinct values than this share of the rows is no category."""
 
 
@@ -164,12 +168,7 @@ def confounder_column(series: nw.Series[Any]) -> Column:
             column=name,
         )
     if dtype.is_temporal():
-        raise DataError(
-            f"the confounder holds dates or times ({dtype})",
-            "numbers, true/false or categories",
-            "Turn it into a number first, for example the year or days since a reference date.",
-            column=name,
-        )
+        raise _dates_refused(name, f"type {dtype}")
     if dtype == nw.Boolean:
         return Column(name, "boolean")
     if dtype.is_numeric():
@@ -180,6 +179,15 @@ def confounder_column(series: nw.Series[Any]) -> Column:
         return _category_column(series)
     raise DataError(
         f"the confounder has type {dtype}", "numbers, true/false or categories", column=name
+    )
+
+
+def _dates_refused(name: str, example: str) -> DataError:
+    return DataError(
+        f"the confounder holds dates or times ({example})",
+        "numbers, true/false or categories",
+        "Turn it into a number first, for example the year or days since a reference date.",
+        column=name,
     )
 
 
@@ -195,6 +203,8 @@ def _category_column(series: nw.Series[Any]) -> Column:
             column=series.name,
         )
     levels = sorted({str(v) for v in values})
+    if all(_DATE.match(level) for level in levels):
+        raise _dates_refused(series.name, f"such as '{levels[0][:30]}'")
     if len(levels) > max(20, _IDENTIFIER_SHARE * len(series)):
         raise DataError(
             f"the confounder has {len(levels):,} distinct texts in {len(series):,} rows "
