@@ -59,6 +59,18 @@ def test_perturbing_a_fold_leaves_its_law_bit_equal():
         assert not same[fold_ids != 1].all()
 
 
+def test_the_support_of_a_fold_is_that_of_the_others():
+    """The largest outcome of fold 1 bounds the laws of the other folds, and not its own."""
+    df = earnings_frame(180)
+    fold_ids = np.arange(len(df)) % 3
+    largest = int(df["y"].where(fold_ids == 1).idxmax())
+    moved = df.assign(y=df["y"].where(df.index != largest, 2 * df["y"].max()))
+    high = [light_model().cross_fit(read(f), fold_ids, 0).laws[1].support[1] for f in (df, moved)]
+    same = (high[0] == high[1])[:, 0]
+    assert same[fold_ids == 1].all()
+    assert not same[fold_ids != 1].any()
+
+
 def test_result_does_not_depend_on_n_jobs():
     df, fold_ids = linear_frame(150), np.arange(150) % 3
     one, two = (light_model().cross_fit(read(df), fold_ids, 3, n_jobs=j) for j in (1, 2))

@@ -40,14 +40,14 @@ class ConditionalLaw:
         Location of the atom, if the outcome has one.
     atom_probability : ndarray, shape (n,), or None
         P(Y = atom | x) for each row.
-    support : tuple of float
-        Closed interval outside which the outcome is never drawn.
+    support : tuple of float or ndarray, shape (n, 1)
+        Closed interval, common or of each row, outside which the outcome is never drawn.
     """
 
     nodes: Array
     atom: float | None = None
     atom_probability: Array | None = None
-    support: tuple[float, float] = (-np.inf, np.inf)
+    support: tuple[float | Array, float | Array] = (-np.inf, np.inf)
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -55,7 +55,8 @@ class ConditionalLaw:
     def rows(self, index: Index) -> ConditionalLaw:
         """The law of a subset of rows."""
         p = None if self.atom_probability is None else self.atom_probability[index]
-        return ConditionalLaw(self.nodes[index], self.atom, p, self.support)
+        low, high = (s[index] if isinstance(s, np.ndarray) else s for s in self.support)
+        return ConditionalLaw(self.nodes[index], self.atom, p, (low, high))
 
     def mean(self) -> Array:
         """Mean of each row's law, shape (n,)."""

@@ -110,8 +110,8 @@ def cross_fit_continuous(
     readings = [reading for batch in batches for reading in batch.readings]
     kappa = _kappa(settings, sample, held_out, readings)
     nodes = np.empty((2, len(sample.arm), settings.nodes_for(len(sample.arm))))
-    for reading in readings:
-        support = fold_support(sample, reading.rows) if bounded else (-np.inf, np.inf)
+    for fold, reading in enumerate(readings):
+        support = fold_support(sample, fold) if bounded else (-np.inf, np.inf)
         for a in (0, 1):
             raw = law_nodes(held_out[reading.rows, a], reading.scale[a], reading.nodes[a], kappa)
             nodes[a, reading.rows] = within_support(raw, support)
@@ -126,9 +126,9 @@ def cross_fit_continuous(
     return CrossFittedContinuous(nodes, batches, shared, report)
 
 
-def fold_support(sample: Sample, rows: NDArray[np.int64]) -> tuple[float, float]:
-    """Range of the outcomes that trained the reader of ``rows`` (all of one fold)."""
-    seen = sample.outcome[sample.training_rows(int(sample.fold_ids[rows[0]]))]
+def fold_support(sample: Sample, fold: int) -> tuple[float, float]:
+    """Range of the outcomes that trained the reader of a fold."""
+    seen = sample.outcome[sample.training_rows(fold)]
     return float(seen.min()), float(seen.max())
 
 

@@ -28,6 +28,7 @@ from causal_ddpm.nuisance.continuous import (
     FittedContinuous,
     cross_fit_continuous,
     empirical_nodes,
+    fold_support,
     refit_continuous,
 )
 from causal_ddpm.nuisance.location import Sample
@@ -108,9 +109,11 @@ class CrossFittedParts:
         """Out-of-fold law of Y(arm)."""
         if self.atom is None or self.atom_probability is None:
             return ConditionalLaw(self.nodes[arm])
-        off = self.sample.outcome[self.sample.fit_rows]
-        support = (float(off.min()), float(off.max()))
-        return ConditionalLaw(self.nodes[arm], self.atom, self.atom_probability[:, arm], support)
+        ranges = [fold_support(self.sample, k) for k in range(self.sample.n_folds)]
+        low, high = np.asarray(ranges)[self.sample.fold_ids].T[:, :, None]
+        return ConditionalLaw(
+            self.nodes[arm], self.atom, self.atom_probability[:, arm], (low, high)
+        )
 
 
 def cross_fit_parts(
