@@ -12,8 +12,9 @@ With n the rows a member trains on, unset fields become
     learning rate  1e-2 (attention: 3e-3), 20 warm-up steps, cosine to zero
 
 Four members instead of two lower the Wasserstein distance to the true law by 2 to 3 % (bimodal
-design, 400 and 800 rows, 5 draws) at twice the cost. Four noise draws instead of two lower it by 3
-and 9 % there, raise it by 8 to 15 % where the noise is Gaussian, and change nothing at 2000 rows.
+design, 400 and 800 rows, 5 draws) at up to twice the cost. Four noise draws instead of two lower
+it by 3 and 9 % there, raise it by 8 to 15 % where the noise is Gaussian, and change nothing at
+2000 rows.
 """
 
 from dataclasses import dataclass
