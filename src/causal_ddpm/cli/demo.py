@@ -124,7 +124,7 @@ def _analyse(
     data = CausalData(rows, treatment="treat", outcome="re78", confounders=CONFOUNDERS)
     source = Source(
         "LaLonde's treated (nsw_mixtape) with CPS controls (cps_mixtape), from causaldata",
-        unit="1978 dollars",
+        unit="1982 dollars",
         references=(Reference("Experimental benchmark", *benchmark),),
     )
     return run_analysis(

@@ -67,7 +67,7 @@ class Source:
     name : str
         File or data set.
     unit : str or None
-        What the outcome is measured in, for labels, e.g. "1978 dollars".
+        What the outcome is measured in, for labels, e.g. "1982 dollars".
     truth : Truth or None
         Present when the rows are simulated.
     references : tuple of Reference
