@@ -161,7 +161,7 @@ def test_help_teaches_and_version_tells(command):
 
 def test_the_progress_bar_stays_silent_without_a_terminal(command, capsys):
     from causal_ddpm.cli.progress import progress_bar
-    from causal_ddpm.core.protocols import silent
+    from causal_ddpm.core.progress import silent
 
     with progress_bar() as report:
         assert report is silent

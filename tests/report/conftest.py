@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression, RidgeCV
 
 from causal_ddpm import ATE, ATT, QTE, CausalData
 from causal_ddpm.core.distribution import ConditionalLaw, mid_levels
-from causal_ddpm.core.protocols import silent
+from causal_ddpm.core.progress import silent
 from causal_ddpm.dgp.ai_adoption import simulate
 from causal_ddpm.evaluation.analysis import AnalysisSettings, analyse
 from causal_ddpm.evaluation.provenance import Reference, Source

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from causal_ddpm.core.protocols import Progress, silent
+from causal_ddpm.core.progress import Progress, silent
 
 
 @contextmanager

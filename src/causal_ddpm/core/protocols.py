@@ -6,7 +6,7 @@ diffusion model, a ridge regression or an oracle made them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -16,15 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 from causal_ddpm.core.covariates import Covariates
 from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.distribution import ConditionalLaw
+from causal_ddpm.core.progress import Progress, silent
 from causal_ddpm.core.random import Seed
 
 Array = NDArray[np.float64]
-Progress = Callable[[str, float], None]
-"""Called with a stage name and the share of the whole work that is done (0 to 1)."""
-
-
-def silent(stage: str, share: float) -> None:
-    """Progress callback that shows nothing."""
 
 
 @dataclass(frozen=True, eq=False)

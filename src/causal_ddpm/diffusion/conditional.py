@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from causal_ddpm.core.errors import ConvergenceError, DataError
-from causal_ddpm.core.protocols import Progress, silent
+from causal_ddpm.core.progress import Progress, silent
 from causal_ddpm.core.random import Seed, seed_sequence, stream
 from causal_ddpm.diffusion.batches import Standardiser, TrainingGroup, check_group, rows_of
 from causal_ddpm.diffusion.denoiser import PreconditionedDenoiser

@@ -20,7 +20,8 @@ from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.estimand import Estimand
 from causal_ddpm.core.estimate import Estimate, influence_covariance, refuse_synthetic
-from causal_ddpm.core.protocols import OutcomeModel, Progress, PropensityModel, silent
+from causal_ddpm.core.progress import Progress, silent
+from causal_ddpm.core.protocols import OutcomeModel, PropensityModel
 from causal_ddpm.core.random import Seed, seed_sequence
 from causal_ddpm.estimators.inference import CATEGORIES, Sampling
 from causal_ddpm.estimators.overlap import check_overlap

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.estimand import ATE, ATT, ATU, QTE, Estimand, PotentialDistributions
 from causal_ddpm.core.estimate import SCHEMA_VERSION, Estimate
-from causal_ddpm.core.protocols import OutcomeModel, Progress, PropensityModel, silent
+from causal_ddpm.core.progress import Progress, silent
+from causal_ddpm.core.protocols import OutcomeModel, PropensityModel
 from causal_ddpm.core.truth import Truth
 from causal_ddpm.estimators.api import estimate_with, median_of_repeats, nuisances_of_repeats
 from causal_ddpm.estimators.overlap import FEW_EFFECTIVE

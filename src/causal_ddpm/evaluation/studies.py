@@ -37,7 +37,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from causal_ddpm.core.errors import CausalDDPMWarning, DataError
-from causal_ddpm.core.protocols import Progress, silent
+from causal_ddpm.core.progress import Progress, silent
 from causal_ddpm.core.random import seed_sequence
 from causal_ddpm.evaluation import parts
 from causal_ddpm.evaluation.code_version import default_code_version, digest

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from causal_ddpm.core.covariates import Covariates
 from causal_ddpm.core.parallel import run_jobs
-from causal_ddpm.core.protocols import Progress, silent
+from causal_ddpm.core.progress import Progress, silent
 from causal_ddpm.core.random import Seed, integer_seed, seed_sequence
 from causal_ddpm.diffusion.conditional import DiffusionSettings
 from causal_ddpm.nuisance.atom import held_out_weights

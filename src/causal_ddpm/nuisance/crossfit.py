@@ -20,7 +20,8 @@ from numpy.typing import ArrayLike, NDArray
 from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.distribution import ConditionalLaw
 from causal_ddpm.core.errors import DataError
-from causal_ddpm.core.protocols import OutcomeModel, Progress, PropensityModel, silent
+from causal_ddpm.core.progress import Progress, silent
+from causal_ddpm.core.protocols import OutcomeModel, PropensityModel
 from causal_ddpm.core.random import Seed, seed_sequence
 from causal_ddpm.nuisance.folds import draw_folds
 

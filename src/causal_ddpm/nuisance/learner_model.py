@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.parallel import run_jobs
-from causal_ddpm.core.protocols import Array, Learner, OutcomePredictions, Progress, silent
+from causal_ddpm.core.progress import Progress, silent
+from causal_ddpm.core.protocols import Array, Learner, OutcomePredictions
 from causal_ddpm.core.random import Seed, integer_seed
 from causal_ddpm.nuisance.encoding import Encoder
 from causal_ddpm.nuisance.learners.sklearn_learner import SklearnLearner, fit_clone, is_sklearn

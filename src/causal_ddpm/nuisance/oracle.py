@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.distribution import ConditionalLaw
-from causal_ddpm.core.protocols import Array, OutcomePredictions, Progress, silent
+from causal_ddpm.core.progress import Progress, silent
+from causal_ddpm.core.protocols import Array, OutcomePredictions
 from causal_ddpm.core.random import Seed
 from causal_ddpm.nuisance.propensity import both_arms
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.errors import DataError
-from causal_ddpm.core.protocols import OutcomePredictions, Progress, silent
+from causal_ddpm.core.progress import Progress, silent
+from causal_ddpm.core.protocols import OutcomePredictions
 from causal_ddpm.core.random import Seed, seed_sequence
 from causal_ddpm.diffusion.conditional import DiffusionSettings
 from causal_ddpm.nuisance.continuous import ContinuousSettings, SharedScalars

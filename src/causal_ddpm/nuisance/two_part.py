@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from causal_ddpm.core.covariates import Covariates
 from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.distribution import ConditionalLaw
-from causal_ddpm.core.protocols import Progress
+from causal_ddpm.core.progress import Progress
 from causal_ddpm.core.random import Seed, integer_seed, seed_sequence
 from causal_ddpm.nuisance.atom import atom_sample, clip_probability, cross_fit_atom, find_atom
 from causal_ddpm.nuisance.continuous import (

@@ -1,0 +1,10 @@
+"""How long work tells what it is doing."""
+
+from collections.abc import Callable
+
+Progress = Callable[[str, float], None]
+"""Called with a stage name and the share of the whole work that is done (0 to 1)."""
+
+
+def silent(stage: str, share: float) -> None:
+    """Progress callback that shows nothing."""
