@@ -326,7 +326,7 @@ class CausalInferenceFramework:
 
     def save(self, path: str | Path) -> Path:
         """Write everything that was trained to a file."""
-        from causal_ddpm.nuisance.persistence import save_model
+        from causal_ddpm.diffusion.persistence import save_model
 
         return save_model(self._trained(), path)
 
@@ -339,7 +339,7 @@ class CausalInferenceFramework:
         ModelFileError
             If the file is missing, damaged, or holds something else.
         """
-        from causal_ddpm.nuisance.persistence import load_model
+        from causal_ddpm.diffusion.persistence import load_model
 
         trained = load_model(path, expected=Trained)
         framework = cls(CausalConfig(**trained.config))

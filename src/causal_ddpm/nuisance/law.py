@@ -27,8 +27,8 @@ from causal_ddpm.core.data import CausalData, read_covariates
 from causal_ddpm.core.distribution import ConditionalLaw
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.random import Seed, stream
+from causal_ddpm.diffusion.persistence import load_model, save_model
 from causal_ddpm.nuisance.continuous import FittedContinuous
-from causal_ddpm.nuisance.persistence import load_model, save_model
 from causal_ddpm.nuisance.two_part import EmpiricalPart, FittedAtom
 
 Array = NDArray[np.float64]
