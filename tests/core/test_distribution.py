@@ -72,3 +72,10 @@ def test_point_mass_is_a_step():
         law.cdf([-1.0, 0.0, 0.99, 1.0]), [[0, 0.25, 0.25, 1], [0, 0.5, 0.5, 1]]
     )
     assert set(np.unique(law.sample(500, RNG))) == {0.0, 1.0}
+
+
+def test_a_grid_of_each_row_reads_the_same_distribution_function(earnings):
+    grid = np.array([-1.0, 0.0, 1.3, 1.8, 2.5])
+    own = grid + np.array([[0.0], [0.1], [0.2]])
+    expected = [earnings.rows([i]).cdf(own[i])[0] for i in range(3)]
+    np.testing.assert_array_equal(earnings.cdf(own), expected)

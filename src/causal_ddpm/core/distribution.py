@@ -82,20 +82,21 @@ class ConditionalLaw:
 
         Parameters
         ----------
-        y : array_like, shape (G,)
-            Grid in units of the outcome.
+        y : array_like, shape (G,) or (n, G)
+            Grid in units of the outcome, common or of each row.
 
         Returns
         -------
         ndarray, shape (n, G)
         """
         grid = np.atleast_1d(np.asarray(y, dtype=float))
+        grid = np.broadcast_to(grid, (len(self), grid.shape[-1]))
         knots, levels = self.knots()
-        out = np.empty((len(knots), len(grid)))
+        out = np.empty(grid.shape)
         for i, row in enumerate(knots):
-            out[i] = np.interp(grid, row, levels)
+            out[i] = np.interp(grid[i], row, levels)
         # A point mass (equal knots) belongs to the closed half line: F jumps to its top level.
-        out[grid[None, :] >= knots[:, -1:]] = 1.0
+        out[grid >= knots[:, -1:]] = 1.0
         if self.atom is None or self.atom_probability is None:
             return out
         p = self.atom_probability[:, None]
