@@ -97,6 +97,33 @@ def test_encode_returns_the_latents(good, arm):
     np.testing.assert_allclose(back, z, atol=0.01)
 
 
+def test_density_is_the_derivative_of_the_distribution(good):
+    """Integrates to one, and up to v it integrates to Phi(encode(v))."""
+    x = np.random.default_rng(4).standard_normal((20, 4))
+    grid = np.linspace(-4, 4, 801)
+    for arm in (0, 1):
+        p = good.density(0, x, arm, grid)
+        mass = np.cumsum(p, axis=1) * (grid[1] - grid[0])
+        np.testing.assert_allclose(mass[:, -1], 1.0, atol=2e-3)
+        below = norm.cdf(good.encode(0, x, arm, grid[200:601:50]))
+        np.testing.assert_allclose(mass[:, 200:601:50], below, atol=0.01)
+
+
+def test_density_of_a_zero_network_is_normal(model, groups):
+    v = np.linspace(-3, 3, 13)
+    p = zeroed(model).density(0, groups[0].condition[:5], 1, v)
+    np.testing.assert_allclose(p, np.tile(norm.pdf(v), (5, 1)), atol=1e-3)
+
+
+def test_density_sees_both_modes(good):
+    grid = np.linspace(-2, 2, 81)
+    p = good.density(0, np.zeros((1, 4)), 1, grid)[0]
+    truth = 0.5 * (norm.pdf(grid, -0.9, 0.3) + norm.pdf(grid, 0.9, 0.3))
+    assert np.abs(p - truth).mean() < 0.06
+    assert p[40] < 0.1
+    assert min(p[:40].max(), p[41:].max()) > 0.45
+
+
 def test_few_levels_agree_with_many(good):
     x = np.random.default_rng(3).standard_normal((40, 4))
     twenty, many = (
@@ -264,6 +291,8 @@ READS = [
     (lambda m, x: m.nodes(0, x[:, :2], 0, 8), "condition has shape"),
     (lambda m, x: m.nodes(0, x * np.nan, 0, 8), "missing or infinite"),
     (lambda m, x: m.nodes(0, x, 0, 0), "n_nodes is 0"),
+    (lambda m, x: m.density(0, x, 0, np.zeros(3), n_nodes=1), "n_nodes is 1"),
+    (lambda m, x: m.density(0, x, 0, np.full(3, np.nan)), "missing or infinite"),
     (lambda m, x: m.transport(0, x, 0, np.zeros((2, 3))), "the values have shape"),
     (lambda m, x: m.encode(0, x, 0, np.full(3, np.inf)), "missing or infinite"),
 ]

@@ -17,8 +17,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri
 
 from causal_ddpm.core.covariates import Index
+from causal_ddpm.core.density import map_density
 
 Array = NDArray[np.float64]
 
@@ -101,6 +103,30 @@ class ConditionalLaw:
             return out
         p = self.atom_probability[:, None]
         return p * (self.atom <= grid) + (1 - p) * out
+
+    def density(self, y: ArrayLike) -> Array:
+        """Density of the part of F_i that has one, shape (n, G), in 1 / units of the outcome.
+
+        By change of variables from a smooth curve through the nodes (``core.density``). An atom
+        has none, so the integral over y is 1 - p_i (less what the support cuts off).
+
+        Parameters
+        ----------
+        y : array_like, shape (G,)
+            Grid in units of the outcome.
+
+        Raises
+        ------
+        DataError
+            If the law has a single node, or the grid is not finite.
+        """
+        grid = np.atleast_1d(np.asarray(y, dtype=float))
+        out = map_density(ndtri(mid_levels(self.nodes.shape[1])), self.nodes, grid)
+        low, high = self.support
+        out = np.where((grid >= low) & (grid <= high), out, 0.0)
+        if self.atom is None or self.atom_probability is None:
+            return out
+        return np.asarray((1 - self.atom_probability[:, None]) * out)
 
     def quantile(self, levels: Sequence[float] | ArrayLike) -> Array:
         """Generalised inverse of F_i, shape (n, len(levels))."""

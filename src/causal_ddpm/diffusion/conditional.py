@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from causal_ddpm.core.density import map_density
 from causal_ddpm.core.errors import ConvergenceError, DataError
 from causal_ddpm.core.progress import Progress, silent
 from causal_ddpm.core.random import Seed, seed_sequence, stream
@@ -26,7 +27,7 @@ from causal_ddpm.diffusion.denoiser import PreconditionedDenoiser
 from causal_ddpm.diffusion.fit import backbone_of, fit_members
 from causal_ddpm.diffusion.forward import forward_of
 from causal_ddpm.diffusion.network import Backbone, Weights, check_weights
-from causal_ddpm.diffusion.reading import Reader, mid_latents
+from causal_ddpm.diffusion.reading import Reader, mid_latents, wide_latents
 from causal_ddpm.diffusion.runtime import ACTIVATION_FLOATS, quick_arithmetic, resolve_device
 from causal_ddpm.diffusion.sampler import SAMPLERS, crossing_share
 from causal_ddpm.diffusion.schedule import schedule_of
@@ -101,6 +102,34 @@ class ConditionalDiffusion:
     ) -> NDArray[np.float64]:
         """Mid-quantiles (i + 1/2) / n_nodes of v, increasing, shape (n, n_nodes)."""
         return self.transport(group, condition, arm, mid_latents(n_nodes))
+
+    def density(
+        self,
+        group: int,
+        condition: NDArray[Any],
+        arm: int,
+        v: NDArray[Any],
+        n_nodes: int = 128,
+    ) -> NDArray[np.float64]:
+        """Density of v given (x, arm) by change of variables, p(v) = phi(z) / q'(z), q(z) = v.
+
+        Parameters
+        ----------
+        group, condition, arm
+            As in :meth:`transport`.
+        v : ndarray, shape (G,) or (n, G)
+        n_nodes : int
+            Latents at which q is read; with 128 the error is below 1 % of the highest mode for
+            modes up to five standard deviations apart.
+
+        Returns
+        -------
+        ndarray, shape (n, G)
+            Integrates to one.
+        """
+        self._check(group, condition, arm, v)
+        z = wide_latents(n_nodes)
+        return map_density(z, self.transport(group, condition, arm, z), v)
 
     @quick_arithmetic()
     def encode(

@@ -92,3 +92,16 @@ def mid_latents(n_nodes: int) -> NDArray[np.float64]:
     if n_nodes < 1:
         raise DataError(f"n_nodes is {n_nodes}", "a whole number from 1 upwards")
     return np.asarray(ndtri((np.arange(n_nodes) + 0.5) / n_nodes))
+
+
+def wide_latents(n_nodes: int) -> NDArray[np.float64]:
+    """1.6 times :func:`mid_latents`: for densities, which need the tails (+-4.3 at 128 nodes).
+
+    Raises
+    ------
+    DataError
+        If ``n_nodes`` is below 2.
+    """
+    if n_nodes < 2:
+        raise DataError(f"n_nodes is {n_nodes}", "a whole number from 2 upwards")
+    return 1.6 * mid_latents(n_nodes)

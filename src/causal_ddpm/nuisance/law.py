@@ -94,6 +94,13 @@ class PotentialOutcomeLaw:
         """P(Y(arm) <= y | X) on a grid y of shape (G,), shape (n, G)."""
         return self.predictive(X, arm, n_nodes=64).cdf(y)
 
+    def density(self, X: Any, arm: int, y: ArrayLike, n_nodes: int = 128) -> Array:
+        """Density of Y(arm) given X on a grid y of shape (G,), shape (n, G), in 1 / units of Y.
+
+        An atom has no density: the rest integrates to 1 minus its probability.
+        """
+        return self.predictive(X, arm, n_nodes).density(y)
+
     def sample(self, X: Any, arm: int, n_samples: int = 1, random_state: Seed = None) -> Array:
         """Draws of Y(arm) given X, shape (n, n_samples)."""
         rng = stream(random_state, "law", "sample")
