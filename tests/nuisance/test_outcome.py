@@ -137,6 +137,13 @@ def test_cdf_quantile_and_samples_agree(law):
     np.testing.assert_allclose(draws.mean(axis=1), law.mean(new, 1), atol=0.06)
 
 
+def test_density_is_the_derivative_of_the_cdf(law):
+    new, grid = linear_frame(5, seed=9), np.linspace(-8, 12, 2001)
+    below = np.cumsum(law.density(new, 1, grid), axis=1) * (grid[1] - grid[0])
+    np.testing.assert_allclose(below[:, -1], 1.0, atol=2e-3)
+    np.testing.assert_allclose(below, law.cdf(new, 1, grid), atol=0.02)
+
+
 def test_counterfactual_of_the_observed_arm_is_the_observed_outcome(law):
     df = linear_frame(50, seed=4)
     own = law.counterfactual(df, 1)
@@ -183,6 +190,9 @@ def test_two_part_law_never_leaves_the_support():
     df = earnings_frame()
     law = light_model().fit(read(df), random_state=0)
     draws = law.sample(df, 1, 50, random_state=0)
+    grid = np.linspace(*law.predictive(df, 1).support, 4001)
+    mass = np.trapezoid(law.density(df[:4], 1, grid), grid, axis=1)
+    assert (mass < 1.05 - law.predictive(df[:4], 1).atom_probability).all()
     positive = df["y"][df["y"] > 0]
     on = draws == 0.0
     assert 0.2 < on.mean() < 0.4

@@ -60,11 +60,19 @@ def map_density(z: ArrayLike, q: Array, v: ArrayLike) -> Array:
     size = max(1, _BLOCK // max(points.shape[1], 4 * len(z)))
     for i in range(0, len(q), size):
         rows = slice(i, i + size)
-        slopes = _slopes(z, q[rows], weights)
-        latent, slope = _inverse(z, q[rows], slopes, points[rows])
+        nodes = _tied(q[rows])
+        latent, slope = _inverse(z, nodes, _slopes(z, nodes, weights), points[rows])
         height = np.exp(-(latent**2) / 2) / np.sqrt(2 * np.pi)
         p[rows] = np.where(slope > 0, height / np.where(slope > 0, slope, 1.0), 0.0)
     return p
+
+
+def _tied(q: Array) -> Array:
+    """Nodes with steps below 1e-9 of their range, or 1e-12 of their size, made equal."""
+    step, ends = np.diff(q, axis=1), q[:, [0, -1]]
+    rounding = 1e-9 * np.ptp(ends, axis=1) + 1e-12 * np.abs(ends).max(axis=1)
+    step = np.where(step > rounding[:, None], step, 0.0)
+    return np.hstack([q[:, :1], q[:, :1] + np.cumsum(step, axis=1)])
 
 
 def _slopes(z: Array, q: Array, weights: Array) -> Array:

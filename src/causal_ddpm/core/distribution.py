@@ -112,8 +112,8 @@ class ConditionalLaw:
 
         Parameters
         ----------
-        y : array_like, shape (G,)
-            Grid in units of the outcome.
+        y : array_like, shape (G,) or (n, G)
+            Grid in units of the outcome, common or of each row.
 
         Raises
         ------
