@@ -7,8 +7,9 @@ import torch
 from causal_ddpm.diffusion.attention import RoleAttention, _map, _norm
 from causal_ddpm.diffusion.conditional import DiffusionSettings, TrainingGroup, train_conditional
 from causal_ddpm.diffusion.network import first_layer
+from causal_ddpm.diffusion.roles import ColumnRoles
 
-NET = RoleAttention(n_columns=4, n_arms=2, width=16, n_layers=2, dim=8, n_heads=2)
+NET = RoleAttention(4, 2, width=16, n_layers=2, dim=8, n_heads=2, roles=ColumnRoles.plain(4))
 G, B, M = 3, 5, 6
 
 

@@ -1,24 +1,31 @@
 r"""The second backbone: attention between columns, masked by their roles.
 
-Each condition column is a token, the arm is a token, and every noisy value is a token:
+The condition's columns j = 1..d make tokens k = 1..m (:mod:`causal_ddpm.diffusion.roles`), the arm
+is a token, and every noisy value is a token:
 
-    X_j = x_j e_j + b_j (j = 1..d),    T = e_arm,    Y = W [phi(u); psi(log tau)] + b
+    X_k = sum_{j in k} x_j e_j + b_k,    T = e_arm,    Y = W [phi(u); psi(log tau)] + b
+
+A number has a token of its own; the indicators of a category share one, so that e_j is the
+embedding of a level; and where there would be more than 128 tokens, several columns share one
+through their own e_j, which is a learnt linear map.
 
 A layer lets the tokens look at each other, then maps each by itself (n is a layer norm):
 
     q, k, v = W n(E),    E += O softmax(q k' / sqrt(D / heads) + mask) v,    E += W_2 silu(W_1 n(E))
 
-    mask    X looks at X;    T at X and T;    Y at X, T and itself
+    mask    X looks at X (all, or the parents in a graph);    T at X and T;    Y at X, T and itself
 
 Nothing that X and T compute depends on the noisy value, so their keys and values are computed once
 a row (:meth:`RoleAttention.encode`) and looked at by all noise draws and all steps of a reading
-(:meth:`RoleAttention.head`). Nothing that X computes depends on the arm either: a second head
-on the X tokens would be a legitimate model of the arm given x.
+(:meth:`RoleAttention.head`): F = w' silu(W n(Y)) with w zero at the start.
 
-F = w' silu(W n(Y)) with w zero at the start.
+Nothing that X computes depends on the arm either, so a second head on the X tokens is a legitimate
+model of the arm given x. It is one more token A, a learnt vector that looks at X (summaries of the
+condition left out) and at itself; P(arm | x) = softmax(W_2 silu(W_1 n(A))).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from math import sqrt
 
 import torch
@@ -33,6 +40,7 @@ from causal_ddpm.diffusion.network import (
     first_layer,
     uniform_matrix,
 )
+from causal_ddpm.diffusion.roles import ColumnRoles
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,9 @@ class RoleAttention(Backbone):
     dim : int
         Width D of a token.
     n_heads : int
+    roles : ColumnRoles, optional
+        Tokens and mask of the columns; by default every column a token that looks at all columns.
+    has_arm_head : bool
     """
 
     n_columns: int
@@ -56,13 +67,15 @@ class RoleAttention(Backbone):
     n_layers: int = 2
     dim: int = 32
     n_heads: int = 2
+    roles: ColumnRoles = field(kw_only=True)
+    has_arm_head: bool = field(default=False, kw_only=True)
 
     def initial(self, generator: torch.Generator) -> dict[str, Tensor]:
         """Normal embeddings, uniform matrices, zero vectors, a zero last layer."""
         D, H = self.dim, self.width
         weights = {
             "column.W": 0.5 * torch.randn(self.n_columns, D, generator=generator),
-            "column.b": 0.2 * torch.randn(self.n_columns, D, generator=generator),
+            "column.b": 0.2 * torch.randn(self.roles.n_tokens, D, generator=generator),
             "arm.W": torch.randn(self.n_arms, D, generator=generator),
             "out.W": torch.zeros(1, H),
             "out.b": torch.zeros(1, 1),
@@ -70,15 +83,23 @@ class RoleAttention(Backbone):
         sizes = {"first": (D, 1 + 2 * N_U + 2 * N_TAU), "last": (H, D)}
         for i in range(self.n_layers):
             sizes |= {f"qkv{i}": (3 * D, D), f"o{i}": (D, D), f"up{i}": (H, D), f"down{i}": (D, H)}
+        if self.has_arm_head:
+            sizes["arm_last"] = (H, D)
         for name, (n_out, n_in) in sizes.items():
             weights[name + ".W"] = uniform_matrix(n_out, n_in, generator)
             weights[name + ".b"] = torch.zeros(n_out, 1)
+        if self.has_arm_head:
+            weights |= {
+                "arm_query.W": torch.randn(1, D, generator=generator),
+                "arm_out.W": torch.zeros(self.n_arms, H),
+                "arm_out.b": torch.zeros(self.n_arms, 1),
+            }
         return weights
 
     @property
     def node_floats(self) -> int:
         """The widest of a token's hidden units, its q, k and v, and its attention weights."""
-        return max(self.width, 3 * self.dim, self.n_heads * (self.n_columns + 2))
+        return max(self.width, 3 * self.dim, self.n_heads * (self.roles.n_tokens + 2))
 
     def mask_shape(self, n_rows: int) -> tuple[int, ...]:
         """Channels of each layer's map on the X and T tokens of a row."""
@@ -87,11 +108,11 @@ class RoleAttention(Backbone):
     def encode(
         self, weights: Weights, x: Tensor, arm: Tensor, mask: Tensor | None = None
     ) -> Tensor:
-        """Keys and values of the X and T tokens, (G, layer, k or v, B, heads, d + 1, D / heads)."""
+        """Keys and values of the X and T tokens, (G, layer, k or v, B, heads, m + 1, D / heads)."""
         return self._tokens(weights, x, arm, mask)[1]
 
     def tokens(self, weights: Weights, x: Tensor, arm: Tensor) -> Tensor:
-        """Encodings of X_1 .. X_d and T after the last layer, (G, B, d + 1, D)."""
+        """Encodings of X_1 .. X_m and T after the last layer, (G, B, m + 1, D)."""
         return self._tokens(weights, x, arm, None)[0]
 
     def head(self, weights: Weights, context: Tensor, u: Tensor, log_tau: Tensor | float) -> Tensor:
@@ -99,6 +120,23 @@ class RoleAttention(Backbone):
         G, M, B = u.shape
         level = log_tau.flatten(1) if isinstance(log_tau, Tensor) else log_tau
         y = first_layer(weights, u.flatten(1), level).view(G, self.dim, M, B).permute(0, 3, 2, 1)
+        y = self._look(weights, context, y)
+        out = _map(weights, "out", silu(_map(weights, "last", _norm(y))))
+        return out[..., 0].transpose(1, 2)
+
+    def arm_logits(self, weights: Weights, context: Tensor) -> Tensor:
+        """Logits of the arm given x from the cached X tokens, (G, n_arms, B).
+
+        Neither T nor a summary is looked at.
+        """
+        n_seen = self.roles.n_tokens - self.roles.n_summaries
+        a = weights["arm_query.W"][:, None].expand(-1, context.shape[3], -1, -1)
+        a = self._look(weights, context[..., :n_seen, :], a)
+        out = _map(weights, "arm_out", silu(_map(weights, "arm_last", _norm(a))))
+        return out[:, :, 0].transpose(1, 2)
+
+    def _look(self, weights: Weights, context: Tensor, y: Tensor) -> Tensor:
+        """All layers of tokens y (G, B, M, D) that look at cached tokens, each also at itself."""
         for i in range(self.n_layers):
             q, k, v = self._qkv(weights, i, y)
             cached_k, cached_v = context[:, i].unbind(1)
@@ -107,16 +145,22 @@ class RoleAttention(Backbone):
             seen = share[..., :-1] @ cached_v + share[..., -1:] * v
             y = y + _map(weights, f"o{i}", seen.transpose(2, 3).flatten(3))
             y = y + self._feed(weights, i, y)
-        out = _map(weights, "out", silu(_map(weights, "last", _norm(y))))
-        return out[..., 0].transpose(1, 2)
+        return y
+
+    def _columns(self, weights: Weights, x: Tensor) -> Tensor:
+        """X tokens before the first layer, (G, B, m, D); embeddings shrink as columns share."""
+        W, b, place = weights["column.W"], weights["column.b"], self._place.to(x.device)
+        if self.roles.one_each:
+            return x.transpose(1, 2)[..., None] * W[:, None] + b[:, None]
+        spread = (place[..., None] * W[:, :, None]).flatten(2)
+        return (x.transpose(1, 2) @ spread).unflatten(2, b.shape[1:]) + b[:, None]
 
     def _tokens(
         self, weights: Weights, x: Tensor, arm: Tensor, mask: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        e = x.transpose(1, 2)[..., None] * weights["column.W"][:, None]
-        e = e + weights["column.b"][:, None]
+        e = self._columns(weights, x)
         own = one_hot(arm, self.n_arms).to(e.dtype) @ weights["arm.W"]
-        e, blind, cache = torch.cat([e, own[:, :, None]], 2), self._mask(x.device), []
+        e, blind, cache = torch.cat([e, own[:, :, None]], 2), self._mask.to(x.device), []
         for i in range(self.n_layers):
             q, k, v = self._qkv(weights, i, e)
             cache.append(torch.stack([k, v], 1))
@@ -126,11 +170,22 @@ class RoleAttention(Backbone):
             e = e + (fed if mask is None else fed * mask[:, i])
         return e, torch.stack(cache, 1)
 
-    def _mask(self, device: torch.device) -> Tensor:
-        """Minus infinity where an X token would look at T."""
-        mask = torch.zeros(self.n_columns + 1, self.n_columns + 1, device=device)
-        mask[:-1, -1] = -torch.inf
+    @cached_property
+    def _mask(self) -> Tensor:
+        """Zero where a token may look at another, minus infinity where not, (m + 1, m + 1)."""
+        mask = torch.full((self.roles.n_tokens + 1,) * 2, -torch.inf)
+        mask[-1] = 0.0
+        if self.roles.looks_at is None:
+            mask[:-1, :-1] = 0.0
+        for k, seen in enumerate(self.roles.looks_at or ()):
+            mask[k, list(seen)] = 0.0
         return mask
+
+    @cached_property
+    def _place(self) -> Tensor:
+        """1 / sqrt(columns of the token) where column j is part of token k, (d, m)."""
+        member = one_hot(torch.tensor(self.roles.token_of), self.roles.n_tokens).float()
+        return member / member.sum(0).sqrt()
 
     def _qkv(self, weights: Weights, layer: int, e: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (scaled), keys and values of tokens (G, B, S, D), split into heads."""

@@ -22,12 +22,14 @@ from causal_ddpm.core.density import map_density
 from causal_ddpm.core.errors import ConvergenceError, DataError
 from causal_ddpm.core.progress import Progress, silent
 from causal_ddpm.core.random import Seed, seed_sequence, stream
+from causal_ddpm.diffusion.attention import RoleAttention
 from causal_ddpm.diffusion.batches import Standardiser, TrainingGroup, check_group, rows_of
 from causal_ddpm.diffusion.denoiser import PreconditionedDenoiser
 from causal_ddpm.diffusion.fit import backbone_of, fit_members
 from causal_ddpm.diffusion.forward import forward_of
 from causal_ddpm.diffusion.network import Backbone, Weights, check_weights
 from causal_ddpm.diffusion.reading import Reader, mid_latents, wide_latents
+from causal_ddpm.diffusion.roles import ColumnRoles, ConditionColumns
 from causal_ddpm.diffusion.runtime import ACTIVATION_FLOATS, quick_arithmetic, resolve_device
 from causal_ddpm.diffusion.sampler import SAMPLERS, crossing_share
 from causal_ddpm.diffusion.schedule import schedule_of
@@ -40,7 +42,7 @@ FORMAT_VERSION = 1
 N_LEVELS = 18
 """Noise levels of a deterministic reading."""
 
-_PROBE_ROWS, _PROBE_NODES = 16, 32
+_PROBE_ROWS, _PROBE_NODES, _HEAD_ROWS = 16, 32, 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,6 +175,29 @@ class ConditionalDiffusion:
         shares, sizes = zip(*cells, strict=True)
         return float(np.average(shares, weights=sizes))
 
+    @quick_arithmetic()
+    def arm_probability(self, group: int, condition: NDArray[Any]) -> NDArray[np.float64]:
+        """P(arm | x), averaged over members, shape (n, n_arms): no target enters it.
+
+        Raises
+        ------
+        DataError
+            Unless it was trained with ``backbone="attention"`` and a positive ``arm_weight``.
+        """
+        if not self.settings.arm_weight:
+            raise DataError(
+                "this diffusion has learnt no probability of the arm",
+                "one trained with DiffusionSettings(backbone='attention', arm_weight=1)",
+            )
+        self._check(group, condition, 0, np.zeros(1))
+        weights, device, parts = self._members(group), self._device, [torch.empty(0, device="cpu")]
+        for rows in self.standardisers[group](condition).split(_HEAD_ROWS):
+            x = rows.T.to(device).expand(self.n_members, -1, -1)
+            context = self.backbone.encode(weights, x, torch.zeros_like(x[:, 0], dtype=torch.int64))
+            logits = self.backbone.arm_logits(weights, context).double().cpu()
+            parts.append(logits.softmax(1).mean(0).T)
+        return torch.cat(parts[1:] or [torch.empty(0, self.backbone.n_arms)]).double().numpy()
+
     # -- writing ---------------------------------------------------------------------------
     def state_dict(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors, and everything else ready for JSON; :meth:`from_state` reads both back."""
@@ -185,6 +210,8 @@ class ConditionalDiffusion:
             "hidden_dim": self.backbone.width, "n_arms": self.backbone.n_arms,
             "report": self.report,
         }  # fmt: skip
+        if isinstance(self.backbone, RoleAttention):
+            meta["roles"] = asdict(self.backbone.roles)
         return tensors, meta
 
     @classmethod
@@ -210,7 +237,10 @@ class ConditionalDiffusion:
         if set(parts["standardiser"]) != {"mean", "sd"}:
             raise DataError("the state has no standardiser", "tensors written by state_dict")
         means, sds = (parts["standardiser"][k].numpy() for k in ("mean", "sd"))
-        backbone = backbone_of(settings, meta["hidden_dim"], means.shape[1], meta["n_arms"])
+        roles = ColumnRoles.plain(means.shape[1])
+        if settings.backbone == "attention":
+            roles = ColumnRoles.from_state(means.shape[1], meta.get("roles"))
+        backbone = backbone_of(settings, meta["hidden_dim"], roles, meta["n_arms"])
         check_weights(backbone, parts["weights"], len(means))
         device = resolve_device(settings.device)
         weights = {k: w.to(device) for k, w in parts["weights"].items()}
@@ -223,9 +253,7 @@ class ConditionalDiffusion:
     ) -> Iterator[tuple[Reader, Tensor]]:
         """Readers of a group's members on chunks of rows, with the chunk's values (b, Q)."""
         self._check(group, condition, arm, values)
-        E = self.n_members
-        weights = {k: w[group * E : (group + 1) * E] for k, w in self.weights.items()}
-        device = next(iter(weights.values())).device
+        E, weights, device = self.n_members, self._members(group), self._device
         wide = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
         wide = wide.expand(len(condition), wide.shape[-1])
         per_row = E * wide.shape[1] * self.backbone.node_floats
@@ -234,6 +262,14 @@ class ConditionalDiffusion:
         for i in range(0, len(x), size):
             rows = x[i : i + size].T.to(device).expand(E, -1, -1)
             yield self._reader(weights, rows, arm), wide[i : i + size].to(device)
+
+    def _members(self, group: int) -> Weights:
+        E = self.n_members
+        return {k: w[group * E : (group + 1) * E] for k, w in self.weights.items()}
+
+    @property
+    def _device(self) -> torch.device:
+        return next(iter(self.weights.values())).device
 
     def _reader(self, weights: Weights, x: Tensor, arm: int) -> Reader:
         arms = torch.full((len(x), x.shape[2]), arm, device=x.device)
@@ -282,6 +318,7 @@ def train_conditional(
     random_state: Seed = None,
     n_arms: int = 2,
     progress: Progress | None = None,
+    columns: ConditionColumns | None = None,
 ) -> ConditionalDiffusion:
     """Train K groups x E members as one batched network.
 
@@ -295,6 +332,9 @@ def train_conditional(
     n_arms : int
     progress : callable, optional
         Called with a stage name and the share done.
+    columns : ConditionColumns, optional
+        What the columns of the condition are, for attention; by default each is one of its own,
+        named by its position.
 
     Raises
     ------
@@ -314,7 +354,7 @@ def train_conditional(
     rows = [rows_of(g, s, device) for g, s in zip(groups, standardisers, strict=True)]
     with quick_arithmetic():
         backbone, weights, report = fit_members(
-            rows, names, seed, settings, n_arms, lambda share: tell("diffusion", share)
+            rows, names, seed, settings, n_arms, lambda share: tell("diffusion", share), columns
         )
     report["device"] = str(device)
     model = ConditionalDiffusion(settings, backbone, weights, standardisers, report)

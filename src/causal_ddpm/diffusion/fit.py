@@ -25,6 +25,7 @@ from causal_ddpm.diffusion.batches import (
 )
 from causal_ddpm.diffusion.forward import forward_of
 from causal_ddpm.diffusion.network import MLP, Backbone, Weights
+from causal_ddpm.diffusion.roles import ColumnRoles, ConditionColumns, roles_of
 from causal_ddpm.diffusion.runtime import ACTIVATION_FLOATS
 from causal_ddpm.diffusion.schedule import schedule_of
 from causal_ddpm.diffusion.settings import DiffusionSettings, Recipe, departures, recipe
@@ -40,6 +41,7 @@ def fit_members(
     settings: DiffusionSettings,
     n_arms: int,
     progress: Callable[[float], None],
+    columns: ConditionColumns | None = None,
 ) -> tuple[Backbone, Weights, dict[str, Any]]:
     """Train every group's members; returns the backbone, the weights and a report.
 
@@ -53,13 +55,16 @@ def fit_members(
     n_arms : int
     progress : callable
         Called with the share of steps done.
+    columns : ConditionColumns, optional
+        By default every column is one of its own.
     """  # fmt: skip
     started, cpu = time.perf_counter(), time.process_time()
     parts = [put_aside(r, n, seed, settings.n_epochs) for r, n in zip(rows, names, strict=True)]
     sizes = [len(fitted) for fitted, _ in parts]
     plan = recipe(max(sizes), settings, min(sizes))
-    backbone = backbone_of(settings, plan.hidden_dim, rows[0].x.shape[1], n_arms)
-    task = Task(backbone, schedule_of(settings), forward_of(settings))
+    roles = roles_of(columns or ConditionColumns.plain(rows[0].x.shape[1]), settings.graph)
+    backbone = backbone_of(settings, plan.hidden_dim, roles, n_arms)
+    task = Task(backbone, schedule_of(settings), forward_of(settings), settings.arm_weight)
     cells = [Cell(n, *p) for n, p in zip(names, parts, strict=True)]
     per_group = plan.n_members * plan.batch_size * plan.n_draws * backbone.node_floats
     blocks = blocks_of(cells, per_group)
@@ -120,14 +125,16 @@ def fit_block(
 
 
 def backbone_of(
-    settings: DiffusionSettings, hidden_dim: int, n_columns: int, n_arms: int
+    settings: DiffusionSettings, hidden_dim: int, roles: ColumnRoles, n_arms: int
 ) -> Backbone:
     """The architecture that the settings name."""
+    n_columns = len(roles.token_of)
     if settings.backbone == "mlp":
         return MLP(n_columns, n_arms, hidden_dim, settings.n_layers)
     return RoleAttention(
-        n_columns, n_arms, hidden_dim, settings.n_layers, settings.dim, settings.n_heads
-    )
+        n_columns, n_arms, hidden_dim, settings.n_layers, settings.dim, settings.n_heads,
+        roles=roles, has_arm_head=settings.arm_weight > 0,
+    )  # fmt: skip
 
 
 def initial_weights(

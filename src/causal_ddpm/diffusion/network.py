@@ -96,6 +96,17 @@ class Backbone(ABC):
         Tensor, shape (G, M, B)
         """
 
+    def arm_logits(self, weights: Weights, context: Tensor) -> Tensor:
+        """Logits of the arm given x alone, (G, n_arms, B), where a backbone can leave out the arm.
+
+        Raises
+        ------
+        DataError
+        """
+        raise DataError(
+            "this backbone has no head for the arm", "one with a mask between columns and the arm"
+        )
+
 
 def check_weights(backbone: Backbone, weights: Weights, n_groups: int) -> None:
     """Refuse weights that are not this backbone's, equally many members for each group.

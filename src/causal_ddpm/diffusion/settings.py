@@ -17,6 +17,7 @@ it by 3 and 9 % there, raise it by 8 to 15 % where the noise is Gaussian, and ch
 2000 rows.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil, isfinite
 from typing import Literal
@@ -24,6 +25,7 @@ from typing import Literal
 import numpy as np
 
 from causal_ddpm.core.errors import DataError
+from causal_ddpm.diffusion.roles import Graph, Name, graph_of
 
 ScheduleName = Literal["edm", "linear", "cosine", "flow"]
 SamplerName = Literal["adams", "dpmpp", "heun", "ddim", "ddpm"]
@@ -52,6 +54,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "beta_start": (1e-8, 0.999, "a variance between 0 and 1, such as 0.0001"),
     "beta_end": (1e-8, 0.999, "a variance between 0 and 1, such as 0.02"),
     "condition_strength": (0.0, 1e6, "a number from 0 upwards"),
+    "arm_weight": (0.0, 100.0, "a number from 0 to 100, such as 1"),
 }
 
 
@@ -85,6 +88,13 @@ class DiffusionSettings:
     backbone : {"mlp", "attention"}
     n_heads, dim : int
         Heads and token width of the attention backbone.
+    column_parents : mapping of name to names, optional
+        For attention: the condition's columns that each column may look at, a graph without
+        cycles; a column without an entry looks at itself only. By default all look at all.
+        Columns without names are named by their positions.
+    arm_weight : float
+        For attention: weight of a cross-entropy that teaches a second head P(arm | x), read by
+        ``ConditionalDiffusion.arm_probability``; 0 trains no such head. Reported losses hold it.
     condition_strength, condition_noise : float, {"coupling", "direction", "independent"}
         lambda, and its reading in :mod:`causal_ddpm.diffusion.forward`.
     device : {"auto", "cpu", "cuda", "cuda:0", ...}
@@ -115,6 +125,8 @@ class DiffusionSettings:
     backbone: Literal["mlp", "attention"] = "mlp"
     n_heads: int = 2
     dim: int = 32
+    column_parents: Mapping[Name, Iterable[Name]] | Graph | None = None
+    arm_weight: float = 0.0
     condition_strength: float = 0.0
     condition_noise: Reading = "coupling"
     device: str = "auto"
@@ -126,7 +138,14 @@ class DiffusionSettings:
             _check_count(name, getattr(self, name))
         for name, (low, high, words) in _RANGES.items():
             _check_range(name, getattr(self, name), low, high, words)
+        if self.column_parents is not None:
+            object.__setattr__(self, "column_parents", graph_of(self.column_parents))
         self._check_together()
+
+    @property
+    def graph(self) -> Graph | None:
+        """``column_parents`` as pairs of names."""
+        return None if self.column_parents is None else graph_of(self.column_parents)
 
     def _check_together(self) -> None:
         if self.n_steps is not None and self.n_epochs is not None:
@@ -138,6 +157,12 @@ class DiffusionSettings:
             raise DataError(
                 f"dim is {self.dim} with n_heads {self.n_heads}", "a dim that n_heads divides"
             )
+        for name in ("column_parents", "arm_weight"):
+            if self.backbone != "attention" and getattr(self, name):
+                raise DataError(
+                    f"{name} is given with backbone '{self.backbone}'", "backbone='attention'",
+                    "Only attention between columns can leave some of them out.",
+                )  # fmt: skip
         if self.n_sampling_steps == 1:
             raise DataError("n_sampling_steps is 1", "at least 2 noise levels")
         if self.diffusion_steps < 2:

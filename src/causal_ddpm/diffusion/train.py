@@ -5,9 +5,10 @@ members of
 
     loss_g = mean_{b, m} w_b (F(u, log tau; x_b, a_b) - (tau v_b - eps) / sqrt(1 + tau^2))^2
 
-with AdamW (Loshchilov, Hutter 2019; betas .9, .99), 20 warm-up steps and a cosine to zero; weight
-decay acts on matrices only. All weights live in one sheet theta of shape (G, P), matrices first:
-a row is a member, so norms are clipped row by row and no member feels another.
+(where a head of the arm is trained, plus arm_weight w_b times its cross-entropy on a_b) with AdamW
+(Loshchilov, Hutter 2019; betas .9, .99), 20 warm-up steps and a cosine to zero; weight decay acts
+on matrices only. All weights live in one sheet theta of shape (G, P), matrices first: a row is a
+member, so norms are clipped row by row and no member feels another.
 
 A row whose gradient is not finite is left out of that step. A member whose loss ends above twice
 that of the zero network (which is 1 for a standardised v) has diverged, and training is refused.
@@ -20,6 +21,7 @@ from math import cos, pi
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from causal_ddpm.core.errors import ConvergenceError, ConvergenceWarning
 from causal_ddpm.diffusion.batches import Draws, Rows, gather
@@ -39,6 +41,7 @@ class Task:
     backbone: Backbone
     schedule: Schedule
     forward: ForwardProcess
+    arm_weight: float = 0.0
 
     def loss(self, weights: Weights, rows: Rows, draws: Draws) -> Tensor:
         """Loss of each member, shape (G,)."""
@@ -47,7 +50,12 @@ class Task:
         u = network_input(v, eps, tau, self.forward.shift(arm)[:, None])
         context = self.backbone.encode(weights, rows.x.transpose(1, 2), arm, draws.mask)
         error = self.backbone.head(weights, context, u, tau.log()) - network_target(v, eps, tau)
-        return (rows.w[:, None] * error**2).mean((1, 2))
+        loss = (rows.w[:, None] * error**2).mean((1, 2))
+        if self.arm_weight:
+            logits = self.backbone.arm_logits(weights, context)
+            entropy = cross_entropy(logits, arm, reduction="none")
+            loss = loss + self.arm_weight * (rows.w * entropy).mean(1)
+        return loss
 
 
 @dataclass(frozen=True)
