@@ -84,7 +84,8 @@ class OutcomeLaw(Protocol):
 class Learner(Protocol):
     """A regression of Y on (X, A): the members of the location stack.
 
-    ``fit`` returns a new fitted object and leaves the settings untouched.
+    ``fit`` returns a new fitted object and leaves the settings untouched. Arm codes are all zero
+    where there is no treatment; only the first column of a prediction is read then.
     """
 
     @property

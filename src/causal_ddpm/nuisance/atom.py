@@ -4,17 +4,19 @@
 
 The atom c is the most frequent value if its share exceeds 5 %. Its probability is the location
 stack fitted to the indicator 1{Y = c} (a regression under squared loss, clipped to [0, 1]): the
-same diverse learners under both arms, cross-fitted over the same folds.
+same diverse learners under every arm, cross-fitted over the same folds.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from causal_ddpm.core.random import Seed
-from causal_ddpm.nuisance.location import MemberPredictions, Sample, cross_fit_members
-from causal_ddpm.nuisance.stack import LocationStack, stack_weights
+from causal_ddpm.nuisance.location import Sample, cross_fit_members, held_out_weights
+from causal_ddpm.nuisance.stack import LocationStack
 
 Array = NDArray[np.float64]
 
@@ -38,7 +40,7 @@ def find_atom(outcome: Array, weights: Array | None = None) -> float | None:
 def cross_fit_atom(
     stack: LocationStack, sample: Sample, atom: float, random_state: Seed, n_jobs: int = 1
 ) -> tuple[Array, Array]:
-    """Out-of-fold P(Y = atom | x_i, a), shape (n, 2), and the stack weights, shape (J,)."""
+    """Out-of-fold P(Y = atom | x_i, a), shape (n, A), and the stack weights, shape (J,)."""
     indicator = atom_sample(sample, atom)
     members = cross_fit_members(stack, indicator, random_state, n_jobs, pairs=False)
     weights = held_out_weights(members, indicator)
@@ -47,21 +49,8 @@ def cross_fit_atom(
 
 def atom_sample(sample: Sample, atom: float) -> Sample:
     """The sample with the indicator of the atom as its outcome; all rows train."""
-    return Sample(
-        sample.covariates,
-        sample.arm,
-        (sample.outcome == atom).astype(float),
-        sample.weights,
-        sample.fold_ids,
-        np.ones(len(sample.arm), dtype=bool),
-    )
-
-
-def held_out_weights(members: MemberPredictions, sample: Sample) -> Array:
-    """Stack weights from the held-out factual residuals of the rows that train."""
-    rows = sample.fit_rows
-    residuals = sample.factual(members.held_out)[rows] - sample.outcome[rows, None]
-    return stack_weights(residuals, sample.row_weights(np.flatnonzero(rows)))
+    indicator = (sample.outcome == atom).astype(float)
+    return replace(sample, outcome=indicator, fit_rows=np.ones(len(indicator), dtype=bool))
 
 
 def clip_probability(p: Array) -> Array:

@@ -18,8 +18,13 @@ from causal_ddpm.core.parallel import run_jobs
 from causal_ddpm.core.progress import Progress, silent
 from causal_ddpm.core.random import Seed, integer_seed, seed_sequence
 from causal_ddpm.diffusion.conditional import DiffusionSettings
-from causal_ddpm.nuisance.atom import held_out_weights
-from causal_ddpm.nuisance.location import Sample, cross_fit_members
+from causal_ddpm.nuisance.arms import FittedContrasts
+from causal_ddpm.nuisance.location import (
+    Sample,
+    cross_fit_members,
+    fit_location,
+    held_out_weights,
+)
 from causal_ddpm.nuisance.shape import (
     ShapeReading,
     ShapeTask,
@@ -71,7 +76,7 @@ class CrossFittedContinuous:
 
     Parameters
     ----------
-    nodes : ndarray, shape (2, n, Q)
+    nodes : ndarray, shape (A, n, Q)
         Quantile nodes of Y(a) given x_i, in units of the outcome.
     batches : tuple of TrainedBatch
         Trained groups.
@@ -109,10 +114,10 @@ def cross_fit_continuous(
     batches = _train(settings, sample, (held_out, pairwise), random_state, n_jobs, progress)
     readings = [reading for batch in batches for reading in batch.readings]
     kappa = _kappa(settings, sample, held_out, readings)
-    nodes = np.empty((2, len(sample.arm), settings.nodes_for(len(sample.arm))))
+    nodes = np.empty((sample.n_arms, len(sample.arm), settings.nodes_for(len(sample.arm))))
     for fold, reading in enumerate(readings):
         support = fold_support(sample, fold) if bounded else (-np.inf, np.inf)
-        for a in (0, 1):
+        for a in range(sample.n_arms):
             raw = law_nodes(held_out[reading.rows, a], reading.scale[a], reading.nodes[a], kappa)
             nodes[a, reading.rows] = within_support(raw, support)
     report = {
@@ -135,7 +140,7 @@ def fold_support(sample: Sample, fold: int) -> tuple[float, float]:
 def _locations(
     settings: ContinuousSettings, sample: Sample, seed: Seed, n_jobs: int, progress: Progress
 ) -> tuple[Array, dict[int, Array], Array | None]:
-    """Held-out location (n, 2), pairwise location by fold, and stack weights."""
+    """Held-out location (n, A), pairwise location by fold, and stack weights."""
     if settings.stack is None:
         return _constant_locations(sample)
     members = cross_fit_members(
@@ -155,12 +160,12 @@ def _locations(
 def _constant_locations(sample: Sample) -> tuple[Array, dict[int, Array], None]:
     """The training mean of each group: the end-to-end model diffuses y around a constant."""
     n = len(sample.arm)
-    held_out, pairwise = np.empty((n, 2)), {}
+    held_out, pairwise = np.empty((n, sample.n_arms)), {}
     for k in range(sample.n_folds):
         rows = sample.training_rows(k)
         mean = float(np.average(sample.outcome[rows], weights=sample.row_weights(rows)))
         held_out[sample.fold_ids == k] = mean
-        pairwise[k] = np.full((n, 2), mean)
+        pairwise[k] = np.full((n, sample.n_arms), mean)
     return held_out, pairwise, None
 
 
@@ -198,7 +203,7 @@ def _kappa(
         return settings.shared.kappa
     if settings.stack is None:
         return 1.0
-    correction = np.empty((len(sample.arm), 2))
+    correction = np.empty((len(sample.arm), sample.n_arms))
     for reading in readings:
         correction[reading.rows] = reading.correction.T
     rows = np.flatnonzero(sample.fit_rows)
@@ -212,22 +217,24 @@ class FittedContinuous:
 
     Parameters
     ----------
-    location : FittedStack or float
+    location : FittedStack, FittedContrasts or float
         Refitted stack, or the outcome's mean for the end-to-end model.
     scalars : SharedScalars
     batches : tuple of TrainedBatch
     support : tuple of float
+    n_arms : int
     """
 
-    location: FittedStack | float
+    location: FittedStack | FittedContrasts | float
     scalars: SharedScalars
     batches: tuple[TrainedBatch, ...]
     support: tuple[float, float]
+    n_arms: int
 
     def locate(self, covariates: Covariates) -> Array:
-        """m_a(x), shape (n, 2)."""
+        """m_a(x), shape (n, A)."""
         if isinstance(self.location, float):
-            return np.full((len(covariates), 2), self.location)
+            return np.full((len(covariates), self.n_arms), self.location)
         return self.location.predict(covariates) @ np.asarray(self.scalars.weights)
 
     def nodes(self, covariates: Covariates, arm: int, n_nodes: int) -> Array:
@@ -255,17 +262,14 @@ def refit_continuous(
     rows = np.flatnonzero(sample.fit_rows)
     outcome, weights = sample.outcome[rows], sample.row_weights(rows)
     if settings.stack is None:
-        location: FittedStack | float = float(np.average(outcome, weights=weights))
-    else:
-        location = settings.stack.fit(
-            sample.covariates.rows(rows),
-            sample.arm[rows],
-            outcome,
-            weights,
-            integer_seed(random_state, "location"),
+        location: FittedStack | FittedContrasts | float = float(
+            np.average(outcome, weights=weights)
         )
+    else:
+        seed = integer_seed(random_state, "location")
+        location = fit_location(settings.stack, sample, rows, seed)
     support = (float(outcome.min()), float(outcome.max())) if bounded else (-np.inf, np.inf)
-    return FittedContinuous(location, fitted.scalars, fitted.batches, support)
+    return FittedContinuous(location, fitted.scalars, fitted.batches, support, sample.n_arms)
 
 
 def empirical_nodes(outcome: Array, weights: Array | None, n_nodes: int) -> Array:

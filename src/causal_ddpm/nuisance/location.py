@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from causal_ddpm.core.covariates import Covariates
 from causal_ddpm.core.parallel import run_jobs
 from causal_ddpm.core.random import Seed, integer_seed
-from causal_ddpm.nuisance.stack import LocationStack
+from causal_ddpm.nuisance.arms import FittedContrasts, fit_arms
+from causal_ddpm.nuisance.stack import FittedStack, LocationStack, stack_weights
 
 Array = NDArray[np.float64]
 
@@ -41,6 +42,8 @@ class Sample:
     fold_ids : ndarray of int, shape (n,)
     fit_rows : ndarray of bool, shape (n,)
         Rows that may train the model (all, or those off the atom); every row is predicted.
+    n_arms : int
+        A; arm codes are 0 .. A - 1. One arm is the plain conditional law of Y given X.
     """
 
     covariates: Covariates
@@ -49,6 +52,7 @@ class Sample:
     weights: Array | None
     fold_ids: NDArray[np.int64]
     fit_rows: NDArray[np.bool_]
+    n_arms: int = 2
 
     @property
     def n_folds(self) -> int:
@@ -74,9 +78,9 @@ class MemberPredictions:
 
     Parameters
     ----------
-    held_out : ndarray, shape (n, 2, J)
+    held_out : ndarray, shape (n, A, J)
         From the fit without the row's own fold.
-    pairwise : ndarray, shape (K, n, 2, J), or None
+    pairwise : ndarray, shape (K, n, A, J), or None
         Entry [k, i] from the fit without fold k and the row's own fold; NaN for rows of fold k.
     """
 
@@ -110,7 +114,7 @@ def cross_fit_members(
     left_out: list[tuple[int, ...]] = [(k,) for k in range(n_folds)]
     if pairs:
         left_out += list(combinations(range(n_folds), 2))
-    held_out = np.full((n, 2, len(stack.names)), np.nan)
+    held_out = np.full((n, sample.n_arms, len(stack.names)), np.nan)
     pairwise = np.full((n_folds, *held_out.shape), np.nan) if pairs else None
     jobs = [(stack, sample, folds, integer_seed(random_state, *folds)) for folds in left_out]
     for done, (folds, rows, predicted) in enumerate(run_jobs(_fit_without, jobs, n_jobs), start=1):
@@ -129,12 +133,27 @@ def _fit_without(
 ) -> tuple[tuple[int, ...], NDArray[np.int64], Array]:
     """Fit outside ``folds`` and predict the rows inside them."""
     train = sample.training_rows(*folds)
-    fitted = stack.fit(
-        sample.covariates.rows(train),
-        sample.arm[train],
-        sample.outcome[train],
-        sample.row_weights(train),
-        seed,
-    )
+    fitted = fit_location(stack, sample, train, seed)
     rows = np.flatnonzero(np.isin(sample.fold_ids, folds))
     return folds, rows, fitted.predict(sample.covariates.rows(rows))
+
+
+def fit_location(
+    stack: LocationStack, sample: Sample, rows: NDArray[np.int64], seed: int
+) -> FittedStack | FittedContrasts:
+    """Fit the stack on some rows of a sample."""
+    return fit_arms(
+        stack,
+        sample.covariates.rows(rows),
+        sample.arm[rows],
+        sample.outcome[rows],
+        sample.row_weights(rows),
+        seed,
+    )
+
+
+def held_out_weights(members: MemberPredictions, sample: Sample) -> Array:
+    """Stack weights, shape (J,), from the held-out factual residuals of the rows that train."""
+    rows = sample.fit_rows
+    residuals = sample.factual(members.held_out)[rows] - sample.outcome[rows, None]
+    return stack_weights(residuals, sample.row_weights(np.flatnonzero(rows)))

@@ -24,6 +24,7 @@ from causal_ddpm.diffusion.conditional import DiffusionSettings
 from causal_ddpm.nuisance.continuous import ContinuousSettings, SharedScalars
 from causal_ddpm.nuisance.folds import draw_folds
 from causal_ddpm.nuisance.law import PotentialOutcomeLaw
+from causal_ddpm.nuisance.location import Sample
 from causal_ddpm.nuisance.stack import LocationStack
 from causal_ddpm.nuisance.two_part import TwoPartSettings, cross_fit_parts, refit_parts
 
@@ -85,12 +86,13 @@ class PotentialOutcomeModel:
         Returns
         -------
         OutcomePredictions
-            Means (n, 2), one ConditionalLaw per arm, and the fit report.
+            Means (n, A), one ConditionalLaw per arm, and the fit report.
         """
         self._check_folds(fold_ids)
         settings = self._settings()
-        parts = cross_fit_parts(settings, data, fold_ids, random_state, n_jobs, progress)
-        laws = tuple(parts.law(a) for a in (0, 1))
+        sample = sample_of(data, fold_ids)
+        parts = cross_fit_parts(settings, sample, random_state, n_jobs, progress)
+        laws = tuple(parts.law(a) for a in range(sample.n_arms))
         mean = np.column_stack([law.mean() for law in laws])
         return OutcomePredictions(mean, laws, {"model": self.name, **parts.report})
 
@@ -119,7 +121,7 @@ class PotentialOutcomeModel:
         fold_ids = draw_folds(data, self.n_folds, seed_sequence(root, "folds"))
         self._check_folds(fold_ids)
         settings = self._settings()
-        parts = cross_fit_parts(settings, data, fold_ids, root, n_jobs, progress)
+        parts = cross_fit_parts(settings, sample_of(data, fold_ids), root, n_jobs, progress)
         continuous, atom = refit_parts(settings, parts, root)
         progress("outcome model", 1.0)
         return PotentialOutcomeLaw(
@@ -144,3 +146,12 @@ class PotentialOutcomeModel:
                 "at least 3 for the diffusion law",
                 "Its residuals come from fits that leave out two folds at a time.",
             )
+
+
+def sample_of(data: CausalData, fold_ids: NDArray[np.int64]) -> Sample:
+    """What the learners see of the data: all rows, in their folds."""
+    weights = data.weights if data.has_weights else None
+    rows = np.ones(data.n, dtype=bool)
+    return Sample(
+        data.covariates, data.treatment, data.outcome, weights, fold_ids, rows, len(data.arms)
+    )

@@ -5,7 +5,7 @@ For group k (all training rows outside fold k) and a location m that never saw f
     r_i = y_i - m(x_i, a_i)                       residual
     s_a(x)                                        scale: boosted log-variance of r, shrunk
     v_i = r_i / s_{a_i}(x_i)                      standardised residual
-    Q_v(u | x, m_0, m_1, a)                       quantile function of v, by diffusion
+    Q_v(u | x, m_0, .., m_(A-1), a)               quantile function of v, by diffusion
     Q_a(u | x) = m_a + s_a (Q_v(u) - (1 - kappa) mean Q_v)
 
 kappa in [0, 1] says how far the diffusion may move the mean: the clipped least-squares slope of the
@@ -66,7 +66,7 @@ class Conditioning:
     encoder : FittedEncoder
         Fitted on the group's training rows, whose rare levels may differ from other groups'.
     use_location : bool
-        Whether (m_0, m_1) is part of the condition.
+        Whether (m_0, .., m_(A-1)) is part of the condition.
     width : int
         Columns of the condition; zeros fill it up, so that groups can train as one network.
     """
@@ -90,7 +90,7 @@ def conditioning_of(
     for fold in folds:
         rows = sample.training_rows(fold)
         encoders.append(Encoder().fit(sample.covariates.rows(rows), sample.row_weights(rows)))
-    width = max(len(encoder.names) for encoder in encoders) + 2 * use_location
+    width = max(len(encoder.names) for encoder in encoders) + sample.n_arms * use_location
     return [Conditioning(encoder, use_location, width) for encoder in encoders]
 
 
@@ -102,16 +102,18 @@ class GroupFeatures:
     ----------
     condition : Conditioning
     scale : ConstantScale or BoostedScale
+    n_arms : int
     """
 
     condition: Conditioning
     scale: ConstantScale | BoostedScale
+    n_arms: int
 
     def scale_of(self, condition: Array, arm: int | NDArray[np.int64]) -> Array:
         """s_arm(x), shape (n,)."""
         if isinstance(self.scale, ConstantScale):
             return np.full(len(condition), self.scale.value)
-        features = _with_arm(condition, arm)
+        features = _with_arm(condition, arm, self.n_arms)
         return self.scale.shrinkage.scale(self.scale.log_variance.predict(features))
 
 
@@ -123,9 +125,10 @@ class FittedGroup:
     training: TrainingGroup
 
 
-def _with_arm(condition: Array, arm: int | NDArray[np.int64]) -> Array:
-    column = np.broadcast_to(np.asarray(arm, dtype=float), len(condition))
-    return np.column_stack([condition, column])
+def _with_arm(condition: Array, arm: int | NDArray[np.int64], n_arms: int) -> Array:
+    """Condition and an indicator of each arm but the first."""
+    codes = np.broadcast_to(np.asarray(arm), len(condition))
+    return np.column_stack([condition, codes[:, None] == np.arange(1, n_arms)])
 
 
 def residual_group(
@@ -138,7 +141,7 @@ def residual_group(
     sample : Sample
     fold : int
         The fold that is left out.
-    location : ndarray, shape (n, 2)
+    location : ndarray, shape (n, A)
         Pairwise locations for this fold; rows of the fold itself are not read.
     conditioning : Conditioning
         Without the location in it the scale is constant: v = r / sd(r).
@@ -150,13 +153,13 @@ def residual_group(
     condition = conditioning(sample.covariates.rows(rows), location[rows])
     fitted: ConstantScale | BoostedScale
     if conditioning.use_location:
-        features, folds = _with_arm(condition, arm), sample.fold_ids[rows]
+        features, folds = _with_arm(condition, arm, sample.n_arms), sample.fold_ids[rows]
         fitted, scale = _fit_scale(features, residual, weights, folds, (random_state, fold))
     else:
         fitted = ConstantScale(_weighted_sd(residual, weights))
         scale = np.full(len(rows), fitted.value)
     training = TrainingGroup(condition, arm, residual / scale, weights)
-    return FittedGroup(GroupFeatures(conditioning, fitted), training)
+    return FittedGroup(GroupFeatures(conditioning, fitted, sample.n_arms), training)
 
 
 def _fit_scale(
@@ -189,14 +192,14 @@ def _weighted_sd(x: Array, weights: Array | None) -> float:
 
 @dataclass(frozen=True, eq=False)
 class ShapeReading:
-    """Standardised quantile nodes of some rows under both arms.
+    """Standardised quantile nodes of some rows under every arm.
 
     Parameters
     ----------
     rows : ndarray of int, shape (m,)
-    nodes : ndarray, shape (2, m, Q)
+    nodes : ndarray, shape (A, m, Q)
         Q_v, sorted.
-    scale : ndarray, shape (2, m)
+    scale : ndarray, shape (A, m)
     """
 
     rows: Rows
@@ -205,7 +208,7 @@ class ShapeReading:
 
     @property
     def correction(self) -> Array:
-        """s mean(Q_v), by which kappa = 1 would move the mean, shape (2, m)."""
+        """s mean(Q_v), by which kappa = 1 would move the mean, shape (A, m)."""
         return self.scale * self.nodes.mean(axis=2)
 
 
@@ -251,9 +254,9 @@ def train_batch(
     ----------
     task : ShapeTask
     sample : Sample
-    pairwise : mapping of int to ndarray, shape (n, 2)
+    pairwise : mapping of int to ndarray, shape (n, A)
         Location for training the group of each fold.
-    held_out : ndarray, shape (n, 2)
+    held_out : ndarray, shape (n, A)
         Location at which the fold itself is read.
     random_state : seed
     """
@@ -262,7 +265,9 @@ def train_batch(
         residual_group(sample, k, pairwise[k], condition, random_state)
         for k, condition in zip(task.folds, conditions, strict=True)
     ]
-    diffusion = train_conditional([g.training for g in groups], task.settings, random_state)
+    diffusion = train_conditional(
+        [g.training for g in groups], task.settings, random_state, n_arms=sample.n_arms
+    )
     readings = []
     for position, (fold, group) in enumerate(zip(task.folds, groups, strict=True)):
         rows = np.flatnonzero(sample.fold_ids == fold)
@@ -279,9 +284,10 @@ def read_group(
     condition: Array,
     n_nodes: int,
 ) -> tuple[Array, Array]:
-    """Standardised nodes (2, m, Q) and scales (2, m) of one group for both arms."""
-    nodes = np.stack([diffusion.nodes(position, condition, a, n_nodes) for a in (0, 1)])
-    scale = np.stack([features.scale_of(condition, a) for a in (0, 1)])
+    """Standardised nodes (A, m, Q) and scales (A, m) of one group for every arm."""
+    arms = range(features.n_arms)
+    nodes = np.stack([diffusion.nodes(position, condition, a, n_nodes) for a in arms])
+    scale = np.stack([features.scale_of(condition, a) for a in arms])
     return nodes, scale
 
 

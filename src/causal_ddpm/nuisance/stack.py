@@ -79,6 +79,8 @@ class FittedStack:
     bounds : tuple of float
         Range of the training outcomes, widened by half of it on each side. No member predicts
         outside: a line or an exponential fitted on a small arm must not run away.
+    n_arms : int
+        A, one or two.
     """
 
     names: tuple[str, ...]
@@ -88,11 +90,12 @@ class FittedStack:
     stages: tuple[FittedLearner, ...]
     recipe: tuple[tuple[int, ...], ...]
     bounds: tuple[float, float]
+    n_arms: int
 
     def predict(self, covariates: Covariates) -> Array:
-        """Means of each member under both arms, in units of the outcome, shape (n, 2, J)."""
+        """Means of each member under every arm, in units of the outcome, shape (n, A, J)."""
         x = self.encoder.transform(covariates)
-        parts = [stage.predict(x) for stage in self.stages]
+        parts = [stage.predict(x)[:, : self.n_arms] for stage in self.stages]
         members = [sum((parts[k] for k in own[1:]), parts[own[0]]) for own in self.recipe]
         return np.clip(self.center + self.scale * np.stack(members, axis=2), *self.bounds)
 
@@ -149,6 +152,7 @@ class LocationStack:
         ----------
         covariates : Covariates, n rows
         arm : ndarray of 0/1, shape (n,)
+            All zero where there is no treatment.
         y : ndarray, shape (n,)
             Outcome in original units.
         weights : ndarray, shape (n,), optional
@@ -166,7 +170,10 @@ class LocationStack:
         recipe = tuple(_fit_member(member, rows, stages, fitted) for member in self._members)
         margin = _MARGIN * float(np.ptp(y))
         bounds = (float(y.min()) - margin, float(y.max()) + margin)
-        return FittedStack(self.names, encoder, center, scale, tuple(fitted), recipe, bounds)
+        n_arms = int(arm.max()) + 1
+        return FittedStack(
+            self.names, encoder, center, scale, tuple(fitted), recipe, bounds, n_arms
+        )
 
 
 @dataclass(frozen=True, eq=False)

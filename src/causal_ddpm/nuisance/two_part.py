@@ -10,17 +10,17 @@ some arm, L_a is their empirical law, the same for all x.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from causal_ddpm.core.covariates import Covariates
-from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.distribution import ConditionalLaw
 from causal_ddpm.core.progress import Progress
 from causal_ddpm.core.random import Seed, integer_seed, seed_sequence
+from causal_ddpm.nuisance.arms import FittedContrasts
 from causal_ddpm.nuisance.atom import atom_sample, clip_probability, cross_fit_atom, find_atom
 from causal_ddpm.nuisance.continuous import (
     ContinuousSettings,
@@ -31,7 +31,7 @@ from causal_ddpm.nuisance.continuous import (
     fold_support,
     refit_continuous,
 )
-from causal_ddpm.nuisance.location import Sample
+from causal_ddpm.nuisance.location import Sample, fit_location
 from causal_ddpm.nuisance.stack import FittedStack, LocationStack
 
 Array = NDArray[np.float64]
@@ -57,7 +57,7 @@ class FittedAtom:
     """Location c of the atom and its probability model."""
 
     value: float
-    stack: FittedStack
+    stack: FittedStack | FittedContrasts
     weights: tuple[float, ...]
 
     def probability(self, covariates: Covariates, arm: int) -> Array:
@@ -82,10 +82,10 @@ class CrossFittedParts:
     ----------
     sample : Sample
     atom : float or None
-    atom_probability : ndarray, shape (n, 2), or None
+    atom_probability : ndarray, shape (n, A), or None
     atom_weights : ndarray, shape (J,), or None
         Stack weights of the atom's probability.
-    continuous : CrossFittedContinuous, or ndarray of shape (2, n, Q)
+    continuous : CrossFittedContinuous, or ndarray of shape (A, n, Q)
         The array holds empirical nodes, where the continuous part is not modelled.
     report : mapping
         JSON-ready account of the fit.
@@ -100,7 +100,7 @@ class CrossFittedParts:
 
     @property
     def nodes(self) -> Array:
-        """Quantile nodes of the continuous part, shape (2, n, Q)."""
+        """Quantile nodes of the continuous part, shape (A, n, Q)."""
         if isinstance(self.continuous, CrossFittedContinuous):
             return self.continuous.nodes
         return self.continuous
@@ -118,8 +118,7 @@ class CrossFittedParts:
 
 def cross_fit_parts(
     settings: TwoPartSettings,
-    data: CausalData,
-    fold_ids: NDArray[np.int64],
+    sample: Sample,
     random_state: Seed,
     n_jobs: int,
     progress: Progress,
@@ -129,16 +128,15 @@ def cross_fit_parts(
     Parameters
     ----------
     settings : TwoPartSettings
-    data : CausalData
-    fold_ids : ndarray of int, shape (n,)
+    sample : Sample
+        Rows with their folds; which of them lie on an atom is found here.
     random_state, n_jobs, progress
         As everywhere.
     """
     root = seed_sequence(random_state)
-    weights = data.weights if data.has_weights else None
-    atom = find_atom(data.outcome, weights)
-    off_atom = np.ones(data.n, dtype=bool) if atom is None else data.outcome != atom
-    sample = Sample(data.covariates, data.treatment, data.outcome, weights, fold_ids, off_atom)
+    atom = find_atom(sample.outcome, sample.weights)
+    if atom is not None:
+        sample = replace(sample, fit_rows=sample.outcome != atom)
     report: dict[str, Any] = {"atom": atom}
     probability = atom_weights = None
     if atom is not None:
@@ -148,7 +146,7 @@ def cross_fit_parts(
         names = settings.stack.names
         report["atom_weights"] = dict(zip(names, map(float, atom_weights), strict=True))
     if _thin(sample):
-        nodes = _empirical_nodes_by_fold(sample, settings.continuous.nodes_for(data.n))
+        nodes = _empirical_nodes_by_fold(sample, settings.continuous.nodes_for(len(sample.arm)))
         report["continuous part"] = "empirical, not modelled: too few rows off the atom"
         return CrossFittedParts(sample, atom, probability, atom_weights, nodes, report)
     continuous = cross_fit_continuous(
@@ -179,13 +177,13 @@ def refit_parts(
 def _thin(sample: Sample) -> bool:
     """True when the rows off the atom are constant or too few in some arm."""
     rows = sample.fit_rows
-    smallest = np.bincount(sample.arm[rows], minlength=2).min()
+    smallest = np.bincount(sample.arm[rows], minlength=sample.n_arms).min()
     too_few = not rows.all() and smallest < MIN_ROWS_OFF_ATOM * sample.n_folds
     return bool(too_few or np.ptp(sample.outcome[rows]) == 0)
 
 
 def _empirical_nodes_by_fold(sample: Sample, n_nodes: int) -> Array:
-    nodes = np.empty((2, len(sample.arm), n_nodes))
+    nodes = np.empty((sample.n_arms, len(sample.arm), n_nodes))
     for k in range(sample.n_folds):
         rows = sample.training_rows(k)
         values = empirical_nodes(sample.outcome[rows], sample.row_weights(rows), n_nodes)
@@ -198,5 +196,5 @@ def _refit_atom(stack: LocationStack, parts: CrossFittedParts, root: Seed) -> Fi
     assert parts.atom_weights is not None
     s = atom_sample(parts.sample, parts.atom)
     seed = integer_seed(root, "atom")
-    fitted = stack.fit(s.covariates, s.arm, s.outcome, s.weights, seed)
+    fitted = fit_location(stack, s, np.arange(len(s.arm)), seed)
     return FittedAtom(parts.atom, fitted, tuple(map(float, parts.atom_weights)))

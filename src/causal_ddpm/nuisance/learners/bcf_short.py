@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from causal_ddpm.core.errors import MissingDependencyError
 from causal_ddpm.core.protocols import Array
+from causal_ddpm.nuisance.learners.boosted_bcf import require_both_arms
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +55,7 @@ class ShortBCF:
         MissingDependencyError
             When stochtree is not installed.
         """
+        require_both_arms(arm)
         try:
             from stochtree import BCFModel
         except ImportError:

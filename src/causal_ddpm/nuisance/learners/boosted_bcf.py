@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.protocols import Array
 from causal_ddpm.nuisance.boosting import FittedTrees, TreeSettings, boost_session
 from causal_ddpm.nuisance.logistic import FittedLogistic, fit_logistic
@@ -65,6 +66,7 @@ class BoostedBCF:
         self, x: Array, arm: NDArray[np.int64], y: Array, weights: Array | None, seed: int
     ) -> FittedBoostedBCF:
         """Backfit mu and tau; ``seed`` draws rows and columns of the trees."""
+        require_both_arms(arm)
         propensity = fit_logistic(x, arm, weights, inverse_penalty=0.1)
         e = _bounded(propensity, x)
         d = arm - e
@@ -78,6 +80,16 @@ class BoostedBCF:
             mu.advance(y - d * tau.scores, weights)
             tau.advance((y - mu.scores) / d, leverage)
         return FittedBoostedBCF(propensity, mu.freeze(), tau.freeze())
+
+
+def require_both_arms(arm: NDArray[np.int64]) -> None:
+    """Refuse rows of one arm."""
+    if len(np.unique(arm)) < 2:
+        raise DataError(
+            "a Bayesian causal forest was given rows of one arm",
+            "treated and untreated rows",
+            "It learns an effect: leave it out of the stack where there are no arms.",
+        )
 
 
 def _bounded(propensity: FittedLogistic, x: Array) -> Array:

@@ -18,13 +18,14 @@ ARM_TREES = TreeSettings(
 
 @dataclass(frozen=True, eq=False)
 class FittedBoostedTrees:
-    """One ensemble on (x, arm), or one ensemble an arm."""
+    """One ensemble on (x, arm), or one ensemble an arm (``per_arm``)."""
 
     ensembles: tuple[FittedTrees, ...]
+    per_arm: bool
 
     def predict(self, x: Array) -> Array:
-        """Means under both arms, shape (n, 2)."""
-        if len(self.ensembles) == 2:
+        """Means under each arm, shape (n, 2), or (n, 1) per arm when there is one."""
+        if self.per_arm:
             return np.column_stack([trees.predict(x) for trees in self.ensembles])
         by_arm = [np.column_stack([x, np.full(len(x), float(a))]) for a in (0, 1)]
         return np.column_stack([self.ensembles[0].predict(z) for z in by_arm])
@@ -54,10 +55,10 @@ class BoostedTrees:
         """Grow the trees; ``seed`` draws rows and columns."""
         if not self.per_arm:
             design = np.column_stack([x, arm])
-            return FittedBoostedTrees((fit_trees(design, y, weights, self.trees, seed),))
+            return FittedBoostedTrees((fit_trees(design, y, weights, self.trees, seed),), False)
         ensembles = []
-        for a in (0, 1):
+        for a in range(int(arm.max()) + 1):
             rows = arm == a
             w = None if weights is None else weights[rows]
             ensembles.append(fit_trees(x[rows], y[rows], w, self.trees, seed + a))
-        return FittedBoostedTrees(tuple(ensembles))
+        return FittedBoostedTrees(tuple(ensembles), True)

@@ -157,7 +157,9 @@ class GreedySplines:
         w = np.ones(len(y)) if weights is None else weights
         if not self.per_arm:
             return FittedGreedySplines((self._bag(_Rows(x, y, w, arm.astype(float)), seed),))
-        arms = [_Rows(x, y, w, None).subset(np.flatnonzero(arm == a)) for a in (0, 1)]
+        arms = [
+            _Rows(x, y, w, None).subset(np.flatnonzero(arm == a)) for a in range(int(arm.max()) + 1)
+        ]
         return FittedGreedySplines(tuple(self._bag(rows, seed + a) for a, rows in enumerate(arms)))
 
     def _bag(self, rows: "_Rows", seed: int) -> tuple[SplineFit, ...]:

@@ -48,14 +48,14 @@ class IndexModel:
 
 @dataclass(frozen=True, eq=False)
 class FittedLinkRidge:
-    """Both arms' models; ``cross`` holds each arm's second-pass model and its index scale."""
+    """Each arm's model; ``cross`` holds each arm's second-pass model and its index scale."""
 
     axes: Array | None
-    arms: tuple[IndexModel, IndexModel]
+    arms: tuple[IndexModel, ...]
     cross: tuple[tuple[IndexModel, float], ...] | None
 
     def predict(self, x: Array) -> Array:
-        """Means under both arms, shape (n, 2)."""
+        """Means under each arm, shape (n, 2), or (n, 1) when there is one."""
         z = x if self.axes is None else x @ self.axes
         if self.cross is None:
             return np.column_stack([model.predict(z) for model in self.arms])
@@ -93,17 +93,16 @@ class LinkRidge:
     def fit(
         self, x: Array, arm: NDArray[np.int64], y: Array, weights: Array | None, seed: int
     ) -> FittedLinkRidge:
-        """Fit both arms; deterministic, ``seed`` is not used."""
+        """Fit each arm; deterministic, ``seed`` is not used."""
         w = np.ones(len(y)) if weights is None else weights
         axes = _principal_axes(x) if self.link and x.shape[1] > _MAX_AXES else None
         z = x if axes is None else x @ axes
-        rows = [np.flatnonzero(arm == a) for a in (0, 1)]
+        rows = [np.flatnonzero(arm == a) for a in range(int(arm.max()) + 1)]
         first = tuple(self._fit_arm(z[i], y[i], w[i]) for i in rows)
-        models = (first[0], first[1])
-        if not self.cross_index:
-            return FittedLinkRidge(axes, models, None)
+        if not self.cross_index or len(first) == 1:
+            return FittedLinkRidge(axes, first, None)
         cross = tuple(self._fit_cross(z, i, y, w, first[1 - a]) for a, i in enumerate(rows))
-        return FittedLinkRidge(axes, models, cross)
+        return FittedLinkRidge(axes, first, cross)
 
     def _fit_arm(self, x: Array, y: Array, weights: Array) -> IndexModel:
         if self.link:

@@ -59,13 +59,14 @@ def is_sklearn(model: Any) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class FittedSklearn:
-    """One fitted estimator on (x, arm), or one an arm."""
+    """One fitted estimator on (x, arm), or one an arm (``separate``)."""
 
     models: tuple[Any, ...]
+    separate: bool
 
     def predict(self, x: Array) -> Array:
-        """Means under both arms, shape (n, 2)."""
-        if len(self.models) == 2:
+        """Means under each arm, shape (n, 2), or (n, 1) when separate and there is one."""
+        if self.separate:
             columns = [model.predict(x) for model in self.models]
         else:
             designs = (np.column_stack([x, np.full(len(x), float(a))]) for a in (0, 1))
@@ -108,10 +109,10 @@ class SklearnLearner:
         """Fit clones; ``seed`` becomes their random_state."""
         if self.arms == "joint":
             design = np.column_stack([x, arm])
-            return FittedSklearn((fit_clone(self.estimator, design, y, weights, seed),))
+            return FittedSklearn((fit_clone(self.estimator, design, y, weights, seed),), False)
         models = []
-        for a in (0, 1):
+        for a in range(int(arm.max()) + 1):
             rows = arm == a
             w = None if weights is None else weights[rows]
             models.append(fit_clone(self.estimator, x[rows], y[rows], w, seed))
-        return FittedSklearn(tuple(models))
+        return FittedSklearn(tuple(models), True)
