@@ -21,7 +21,7 @@ from causal_ddpm.diffusion.fit import Cell, blocks_of
 from causal_ddpm.diffusion.network import MLP
 from causal_ddpm.diffusion.runtime import ACTIVATION_FLOATS
 from causal_ddpm.diffusion.train import (
-    Checkpoint,
+    BestWeights,
     FitRecord,
     Sheet,
     _guard,
@@ -132,10 +132,10 @@ def test_learning_rate_warms_up_and_falls_to_zero():
 
 def test_checkpoint_keeps_each_members_best():
     scores = iter([[1.0, 2.0], [0.5, 3.0], [0.7, float("nan")]])
-    keep = Checkpoint(lambda weights: torch.tensor(next(scores)), every=1)
+    keep = BestWeights(lambda weights: torch.tensor(next(scores)), every=1)
     for i in range(3):
         keep.update({}, torch.full((2, 4), float(i)))
-    assert keep.best[:, 0].tolist() == [1.0, 0.0]
+    assert keep.theta[:, 0].tolist() == [1.0, 0.0]
 
 
 def test_guard():

@@ -2,6 +2,8 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from causal_ddpm.core.errors import DataError
@@ -30,8 +32,27 @@ def check_writable(path: str | Path) -> Path:
     return target
 
 
-def write_text(path: str | Path, text: str) -> Path:
-    """Write UTF-8 text so that a reader sees the old file or the whole new one, never a part.
+def check_folder(path: str | Path) -> Path:
+    """The path, if it is a folder one may write to, or could be made one.
+
+    Raises
+    ------
+    DataError
+    """
+    folder = Path(path)
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"'{folder}' is a file", "the name of a folder")
+    if folder.is_dir() and not os.access(folder, os.W_OK):
+        raise DataError(f"the folder '{folder}' cannot be written to", "a folder you may write to")
+    return folder if folder.is_dir() else check_writable(folder)
+
+
+@contextmanager
+def draft_of(path: str | Path) -> Iterator[Path]:
+    """A fresh file beside ``path`` that takes its place when the block ends without an error.
+
+    A reader sees the old file or the whole new one, never a part; a symbolic link at ``path`` is
+    replaced, not followed.
 
     Raises
     ------
@@ -40,15 +61,27 @@ def write_text(path: str | Path, text: str) -> Path:
     """
     target = check_writable(path)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+    os.close(handle)
     draft = Path(name)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
+        yield draft
         draft.chmod(0o666 & ~_umask())
         draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)
-    return target
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """Write UTF-8 text so that a reader sees the old file or the whole new one, never a part.
+
+    Raises
+    ------
+    DataError
+        As :func:`check_writable`.
+    """
+    with draft_of(path) as draft:
+        draft.write_text(text, encoding="utf-8", newline="\n")
+    return Path(path)
 
 
 def _umask() -> int:

@@ -173,6 +173,15 @@ class MemberStream:
     def __post_init__(self) -> None:
         self._order, self._at = torch.empty(0, dtype=torch.int64), 0
 
+    def state(self) -> tuple[Tensor, Tensor]:
+        """The generator's state, and what is left of the current permutation."""
+        return self.generator.get_state(), self._order[self._at :].clone()
+
+    def restore(self, generator: Tensor, order: Tensor) -> None:
+        """Go on from a :meth:`state`."""
+        self.generator.set_state(generator)
+        self._order, self._at = order, 0
+
     def indices(self, count: int) -> Tensor:
         """The next ``count`` rows of an endless chain of permutations."""
         parts, missing = [], count

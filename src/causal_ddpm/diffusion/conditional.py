@@ -10,7 +10,7 @@ q is increasing in z, so q(Phi^-1(p)) is the p-quantile of v; nothing is random.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -346,6 +346,9 @@ def train_conditional(
     settings, tell = settings or DiffusionSettings(), progress or silent
     if not groups:
         raise DataError("there are no groups", "at least one")
+    if settings.checkpoint_dir is not None and random_state is None:
+        raise DataError("checkpoint_dir is given without a random_state", "both: a training can "
+                        "only go on with the random numbers it began with")  # fmt: skip
     for group in groups:
         check_group(group, n_arms, np.shape(groups[0].condition)[-1])
     device, seed = resolve_device(settings.device), seed_sequence(random_state)
@@ -357,6 +360,7 @@ def train_conditional(
             rows, names, seed, settings, n_arms, lambda share: tell("diffusion", share), columns
         )
     report["device"] = str(device)
+    settings = replace(settings, checkpoint_dir=None)
     model = ConditionalDiffusion(settings, backbone, weights, standardisers, report)
     report["crossing_share"] = _probe_crossing(model, groups)
     return model

@@ -7,14 +7,15 @@ each member keeps the weights that scored best; no row of another group is looke
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from causal_ddpm.core.random import Seed, stream
+from causal_ddpm.core.random import Seed, seed_sequence, stream
 from causal_ddpm.diffusion.attention import RoleAttention
 from causal_ddpm.diffusion.batches import (
     Draws,
@@ -23,13 +24,14 @@ from causal_ddpm.diffusion.batches import (
     draw_steps,
     member_stream,
 )
+from causal_ddpm.diffusion.checkpoint import CheckpointFile, fingerprint
 from causal_ddpm.diffusion.forward import forward_of
 from causal_ddpm.diffusion.network import MLP, Backbone, Weights
 from causal_ddpm.diffusion.roles import ColumnRoles, ConditionColumns, roles_of
 from causal_ddpm.diffusion.runtime import ACTIVATION_FLOATS
 from causal_ddpm.diffusion.schedule import schedule_of
 from causal_ddpm.diffusion.settings import DiffusionSettings, Recipe, departures, recipe
-from causal_ddpm.diffusion.train import Checkpoint, FitRecord, Task, train
+from causal_ddpm.diffusion.train import BestWeights, FitRecord, Task, train
 
 _HELD_OUT_SHARE, _HELD_OUT_MAX, _TRACE = 0.15, 2000, 20
 
@@ -74,7 +76,7 @@ def fit_members(
         def tell(share: float, done: int = i) -> None:
             progress((done + share) / len(blocks))
 
-        w, record = fit_block(block, task, plan, seed, tell)
+        w, record = fit_block(block, task, plan, seed, settings, tell)
         weights.append(w)
         records.append(record)
     joined = {k: torch.cat([w[k] for w in weights]) for k in weights[0]}
@@ -109,6 +111,7 @@ def fit_block(
     task: Task,
     plan: Recipe,
     seed: Seed,
+    settings: DiffusionSettings,
     progress: Callable[[float], None],
 ) -> tuple[dict[str, Tensor], FitRecord]:
     """Train the members of some groups as one batched network."""
@@ -118,10 +121,29 @@ def fit_block(
     streams = [member_stream(seed, n, e, "train", size) for n, e, size in members]
     mask_shape = task.backbone.mask_shape(plan.batch_size)
     draws = draw_steps(streams, (plan.batch_size, plan.n_draws), plan.dropout, mask_shape, device)
-    checkpoint = None
+    best = None
     if plan.steps_per_epoch is not None:
-        checkpoint = Checkpoint(held_out_score(task, cells, plan, seed), plan.steps_per_epoch)
-    return train(task, weights, [c.fitted for c in cells], draws, plan, checkpoint, progress)
+        best = BestWeights(held_out_score(task, cells, plan, seed), plan.steps_per_epoch)
+    groups = [c.fitted for c in cells]
+    checkpoint = checkpoint_of(settings, cells, (plan, task.backbone, seed), streams)
+    return train(task, weights, groups, draws, plan, best, progress, checkpoint)
+
+
+def checkpoint_of(
+    settings: DiffusionSettings,
+    cells: Sequence[Cell],
+    made_of: tuple[Recipe, Backbone, Seed],
+    streams: Sequence[MemberStream],
+) -> CheckpointFile | None:
+    """The checkpoint of one block in the folder that the settings name, if they do."""
+    if settings.checkpoint_dir is None:
+        return None
+    own = {**asdict(settings), "checkpoint_dir": None, "device": None}
+    plan, backbone, root = *made_of[:2], seed_sequence(made_of[2])
+    place = cells[0].fitted.table.device, [cell.name for cell in cells]
+    facts = (own, plan, backbone, root.entropy, root.spawn_key, place)
+    tables = [rows.table for cell in cells for rows in (cell.fitted, cell.held) if rows is not None]
+    return CheckpointFile(Path(settings.checkpoint_dir), fingerprint(tables, facts), streams)
 
 
 def backbone_of(
@@ -201,7 +223,7 @@ def fit_report(
         "loss_trace": [float(s.mean()) for s in stretches],
         "final_loss": stretches[-1].mean(0).tolist(),
         "skipped_steps": int(record.skipped.sum()),
-        "departures": departures(n, settings),
+        "departures": departures(n, settings), "resumed_at_step": record.resumed_at,
     }  # fmt: skip
     if record.held_out:
         scores = torch.stack(record.held_out).cpu()

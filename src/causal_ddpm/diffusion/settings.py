@@ -25,6 +25,7 @@ from typing import Literal
 import numpy as np
 
 from causal_ddpm.core.errors import DataError
+from causal_ddpm.core.files import check_folder
 from causal_ddpm.diffusion.roles import Graph, Name, graph_of
 
 ScheduleName = Literal["edm", "linear", "cosine", "flow"]
@@ -99,6 +100,10 @@ class DiffusionSettings:
         lambda, and its reading in :mod:`causal_ddpm.diffusion.forward`.
     device : {"auto", "cpu", "cuda", "cuda:0", ...}
         Resolved when training starts.
+    checkpoint_dir : str, optional
+        Folder (made if missing) in which training keeps its state; the same training, started
+        again after it was killed, goes on from there to the same bits. Finished ones stay until
+        you delete the folder.
 
     Raises
     ------
@@ -130,6 +135,7 @@ class DiffusionSettings:
     condition_strength: float = 0.0
     condition_noise: Reading = "coupling"
     device: str = "auto"
+    checkpoint_dir: str | None = None
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
@@ -141,6 +147,7 @@ class DiffusionSettings:
         if self.column_parents is not None:
             object.__setattr__(self, "column_parents", graph_of(self.column_parents))
         self._check_together()
+        _check_folder_name(self.checkpoint_dir)
 
     @property
     def graph(self) -> Graph | None:
@@ -246,6 +253,13 @@ def departures(n: int, settings: DiffusionSettings) -> dict[str, tuple[float, fl
 
 def _given(value: float | None, default: float) -> float:
     return default if value is None else value
+
+
+def _check_folder_name(value: object) -> None:
+    if value is not None and not isinstance(value, str):
+        raise DataError(f"checkpoint_dir is {value!r}", "the name of a folder")
+    if value is not None:
+        check_folder(value)
 
 
 def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:

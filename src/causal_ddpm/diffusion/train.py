@@ -24,7 +24,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from causal_ddpm.core.errors import ConvergenceError, ConvergenceWarning
-from causal_ddpm.diffusion.batches import Draws, Rows, gather
+from causal_ddpm.diffusion.batches import BLOCK, Draws, Rows, gather
+from causal_ddpm.diffusion.checkpoint import CheckpointFile
 from causal_ddpm.diffusion.denoiser import network_input, network_target
 from causal_ddpm.diffusion.forward import ForwardProcess
 from causal_ddpm.diffusion.network import Backbone, Weights
@@ -88,11 +89,15 @@ class Sheet:
 
 @dataclass
 class FitRecord:
-    """What happened: ``losses`` (steps, G), steps left out per member, held-out scores."""
+    """What happened: ``losses`` (steps, G), steps left out per member, held-out scores.
+
+    ``resumed_at`` is the step at which a checkpoint took over, 0 without one.
+    """
 
     losses: Tensor
     skipped: Tensor
     held_out: list[Tensor] = field(default_factory=list)
+    resumed_at: int = 0
 
     @classmethod
     def joined(cls, records: Sequence["FitRecord"]) -> "FitRecord":
@@ -101,11 +106,12 @@ class FitRecord:
             torch.cat([r.losses for r in records], 1),
             torch.cat([r.skipped for r in records]),
             [torch.cat(s) for s in zip(*(r.held_out for r in records), strict=True)],
+            max(r.resumed_at for r in records),
         )
 
 
 @dataclass
-class Checkpoint:
+class BestWeights:
     """The best weights of each member on held-out rows.
 
     Parameters
@@ -120,24 +126,71 @@ class Checkpoint:
     every: int
 
     def __post_init__(self) -> None:
-        self._best: tuple[Tensor, Tensor] | None = None
+        self.kept: tuple[Tensor, Tensor] | None = None
 
     def update(self, weights: Weights, theta: Tensor) -> Tensor:
         """Score the weights and remember each member's best; returns the scores."""
         score = torch.nan_to_num(self.score(weights), nan=torch.inf)
-        if self._best is None:
-            self._best = score.clone(), theta.detach().clone()
+        if self.kept is None:
+            self.kept = score.clone(), theta.detach().clone()
         else:
-            better = score < self._best[0]
-            self._best[0][better], self._best[1][better] = score[better], theta.detach()[better]
+            better = score < self.kept[0]
+            self.kept[0][better], self.kept[1][better] = score[better], theta.detach()[better]
         return score
 
     @property
-    def best(self) -> Tensor:
+    def theta(self) -> Tensor:
         """theta of the best scores."""
-        if self._best is None:
+        if self.kept is None:
             raise ConvergenceError("No held-out score was taken: train for at least one epoch.")
-        return self._best[1]
+        return self.kept[1]
+
+
+@dataclass
+class Run:
+    """A training under way: weights, moments, what happened, the best so far."""
+
+    theta: Tensor
+    optimiser: torch.optim.Optimizer
+    record: FitRecord
+    best: BestWeights | None
+    step: int = 0
+
+    @classmethod
+    def of(cls, theta: Tensor, recipe: Recipe, best: BestWeights | None) -> "Run":
+        """A training that has not begun."""
+        optimiser = torch.optim.AdamW(
+            [theta], lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True
+        )
+        record = FitRecord(torch.empty(recipe.n_steps, len(theta)), torch.zeros(len(theta)))
+        return cls(theta, optimiser, record, best)
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that the next step depends on, but for the random numbers."""
+        moments = self.optimiser.state[self.theta]
+        state = {k: moments[k] for k in ("exp_avg", "exp_avg_sq")} | {
+            "theta": self.theta, "losses": self.record.losses[: self.step],
+            "skipped": self.record.skipped,
+        }  # fmt: skip
+        if self.best is not None and self.best.kept is not None:
+            state |= {"best_score": self.best.kept[0], "best_theta": self.best.kept[1]}
+            state["held_out"] = torch.stack(self.record.held_out)
+        return state
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go on from a :meth:`state`."""
+        device = self.theta.device
+        self.step = self.record.resumed_at = len(state["losses"])
+        self.theta.detach().copy_(state["theta"])
+        self.optimiser.state[self.theta] = {
+            "step": torch.tensor(float(self.step), device=device),
+            **{k: state[k].to(device) for k in ("exp_avg", "exp_avg_sq")},
+        }
+        self.record.losses[: self.step] = state["losses"]
+        self.record.skipped = state["skipped"]
+        if self.best is not None and "held_out" in state:
+            self.best.kept = state["best_score"].to(device), state["best_theta"].to(device)
+            self.record.held_out = list(state["held_out"].to(device))
 
 
 def learning_rate_at(step: int, n_steps: int, peak: float) -> float:
@@ -167,8 +220,9 @@ def train(
     groups: Sequence[Rows],
     draws: Iterator[Draws],
     recipe: Recipe,
-    checkpoint: Checkpoint | None = None,
+    best: BestWeights | None = None,
     progress: Callable[[float], None] = lambda share: None,
+    checkpoint: CheckpointFile | None = None,
 ) -> tuple[dict[str, Tensor], FitRecord]:
     """Minimise the loss of every member.
 
@@ -180,42 +234,51 @@ def train(
     groups : sequence of Rows
         Each group's training rows.
     draws : iterator of Draws
-        Random numbers, one a step.
+        Random numbers, one a step, made in blocks.
     recipe : Recipe
-    checkpoint : Checkpoint, optional
+    best : BestWeights, optional
         Keeps each member's best weights; otherwise the last are returned.
     progress : callable
         Called with the share of steps done.
+    checkpoint : CheckpointFile, optional
+        Training goes on from what it holds, and writes to it.
 
     Raises
     ------
     ConvergenceError
         If a member diverged.
     """  # fmt: skip
-    sheet = Sheet.of(weights)
-    theta, decayed = sheet.join(weights).requires_grad_(), sheet.n_decayed
-    optimiser = torch.optim.AdamW(
-        [theta], lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True
-    )
-    record = FitRecord(torch.empty(recipe.n_steps, len(theta)), torch.zeros(len(theta)))
-    rows = list(groups)
-    for step in range(recipe.n_steps):
+    sheet, rows = Sheet.of(weights), list(groups)
+    run = Run.of(sheet.join(weights).requires_grad_(), recipe, best)
+    if checkpoint is not None and (state := checkpoint.read()) is not None:
+        run.restore(state)
+    while run.step < recipe.n_steps:
+        if checkpoint is not None and run.step % BLOCK == 0 and run.step and checkpoint.is_due:
+            checkpoint.write(run.state())
         draw = next(draws)
-        rate = learning_rate_at(step, recipe.n_steps, recipe.learning_rate)
-        optimiser.param_groups[0]["lr"] = rate
-        loss = task.loss(sheet.split(theta), gather(rows, draw.index), draw)
-        (theta.grad,) = torch.autograd.grad(loss.sum(), theta)
-        record.skipped += clip_rows(theta.grad).cpu()
-        theta.detach()[:, :decayed].mul_(1 - rate * recipe.weight_decay)
-        optimiser.step()
-        record.losses[step] = loss.detach()
-        if checkpoint is not None and (step + 1) % checkpoint.every == 0:
+        _take_step(run, task, sheet, recipe, gather(rows, draw.index), draw)
+        if best is not None and run.step % best.every == 0:
             with torch.no_grad():
-                record.held_out.append(checkpoint.update(sheet.split(theta), theta))
-        if step % 10 == 9:
-            progress((step + 1) / recipe.n_steps)
-    _guard(record)
-    return sheet.split((checkpoint.best if checkpoint else theta).detach()), record
+                run.record.held_out.append(best.update(sheet.split(run.theta), run.theta))
+        if run.step % 10 == 0:
+            progress(run.step / recipe.n_steps)
+    _guard(run.record)
+    if checkpoint is not None and run.record.resumed_at < recipe.n_steps:
+        checkpoint.write(run.state())
+    return sheet.split((best.theta if best else run.theta).detach()), run.record
+
+
+def _take_step(run: Run, task: Task, sheet: Sheet, recipe: Recipe, rows: Rows, draw: Draws) -> None:
+    """One step of AdamW on a minibatch."""
+    theta, rate = run.theta, learning_rate_at(run.step, recipe.n_steps, recipe.learning_rate)
+    run.optimiser.param_groups[0]["lr"] = rate
+    loss = task.loss(sheet.split(theta), rows, draw)
+    (theta.grad,) = torch.autograd.grad(loss.sum(), theta)
+    run.record.skipped += clip_rows(theta.grad).cpu()
+    theta.detach()[:, : sheet.n_decayed].mul_(1 - rate * recipe.weight_decay)
+    run.optimiser.step()
+    run.record.losses[run.step] = loss.detach()
+    run.step += 1
 
 
 def _guard(record: FitRecord) -> None:
