@@ -1,0 +1,195 @@
+r"""The Gaussian inside a diffusion of vectors: exact denoising of any subset, given the rest.
+
+A row is a vector z in R^K, some coordinates of which are observed (o), the others hidden (h) and
+blurred, x = z + tau eps. What an observer sees of a coordinate may be less than its value: a count
+of 3 is seen as the mean z of all rows that count 3, while its hidden value is spread over them. So
+the second moments are those of what is seen, C, plus the variance e of the spread. Then z_h given
+z_o is approximately N(m, S), exactly so for a Gaussian table,
+
+    m = mu_h + C_ho C_oo^+ (z_o - mu_o),      S = C_hh + diag(e_h) - C_ho C_oo^+ C_oh = U diag(l) U'
+
+and with r = U'(x - m) the best linear guess of z and the variance that it leaves are
+
+    D_G(x, tau) = m + U diag(l / (l + tau^2)) r,      d_j^2 = sum_i U_ji^2 l_i tau^2 / (l_i + tau^2)
+
+A denoiser is D = D_G + d F for a network F of unit size; F = 0 is the Gaussian table itself. Along
+the probability-flow equation each direction i has an angle theta_i = atan(tau / sqrt(l_i)) of its
+own, on which w = r / sqrt(l + tau^2) moves by departures from the Gaussian only:
+
+    dw / dtheta = -f,      f = U'(D - D_G) sqrt(l + tau^2) / (sqrt(l) tau)                   (1)
+
+This is the one-dimensional equation of :mod:`causal_ddpm.diffusion.sampler` in every direction at
+once: for a Gaussian table any number of steps is exact, correlations included.
+
+Off-diagonal moments are shrunk by the rule of Schaefer and Strimmer (2005): the intensity is the
+sum of the sampling variances of all correlations over the sum of their squares.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+_FLOOR = 1e-6
+"""Smallest variance of a direction; below it a relation counts as exact."""
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """First and second moments of the rows of a table.
+
+    Parameters
+    ----------
+    mean : Tensor, shape (K,)
+        mu.
+    seen : Tensor, shape (K, K)
+        C, moments of what an observer sees.
+    spread : Tensor, shape (K,)
+        e, variance of the value around what is seen.
+    """
+
+    mean: Tensor
+    seen: Tensor
+    spread: Tensor
+
+    @classmethod
+    def of(cls, seen: Tensor, present: Tensor, variance: Tensor | None = None) -> "Moments":
+        """Moments of n rows, shrunk; each pair of columns from the rows that have both.
+
+        Parameters
+        ----------
+        seen : Tensor, shape (n, K)
+        present : Tensor of bool, shape (n, K)
+        variance : Tensor, shape (K,), optional
+            Variance of the values themselves; that of what is seen by default.
+        """
+        here = present.double()
+        count = here.sum(0).clamp(min=1)
+        mean = (seen.double() * here).sum(0) / count
+        away = (seen.double() - mean) * here
+        cov = away.T @ away / (here.T @ here).clamp(min=1)
+        cov = _nearest(_shrunk(cov, away, here))
+        own = cov.diagonal()
+        spread = own * 0 if variance is None else (variance.double() - own).clamp(min=0)
+        return cls(mean.float(), cov.float(), spread.float())
+
+    def given(self, observed: Tensor) -> "Gaussian":
+        """The law of the hidden coordinates given the observed ones.
+
+        Parameters
+        ----------
+        observed : Tensor of bool, shape (K,)
+        """
+        C, o, h = self.seen.double(), observed, ~observed
+        A, U = torch.zeros_like(C), torch.zeros_like(C)
+        S = C[h][:, h] + torch.diag(self.spread.double()[h])
+        if o.any():
+            weights = torch.linalg.pinv(C[o][:, o], rtol=1e-6, hermitian=True) @ C[o][:, h]
+            A[o.nonzero(), h.nonzero().T] = weights
+            S = S - C[h][:, o] @ weights
+        values, vectors = torch.linalg.eigh((S + S.T) / 2)
+        U[h.nonzero(), h.nonzero().T] = vectors
+        lengths = torch.ones(len(o), dtype=torch.float64, device=o.device)
+        lengths[h] = values.clamp(min=_FLOOR)
+        return Gaussian(observed, self.mean, A.float(), U.float(), lengths.float())
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussian:
+    """N(m, S) of hidden coordinates given observed ones, for one pattern or a stack of them.
+
+    Parameters
+    ----------
+    observed : Tensor of bool, shape (..., K)
+    mean : Tensor, shape (K,)
+    slope : Tensor, shape (..., K, K)
+        C_oo^+ C_oh, zero elsewhere.
+    vectors : Tensor, shape (..., K, K)
+        U; observed rows and columns are zero.
+    lengths : Tensor, shape (..., K)
+        l; one at observed coordinates.
+    """
+
+    observed: Tensor
+    mean: Tensor
+    slope: Tensor
+    vectors: Tensor
+    lengths: Tensor
+
+    @classmethod
+    def stack(cls, each: Sequence["Gaussian"]) -> "Gaussian":
+        """Several patterns of one table as one record."""
+        parts = ([getattr(g, k) for g in each] for k in ("observed", "slope", "vectors", "lengths"))
+        observed, slope, vectors, lengths = (torch.stack(p) for p in parts)
+        return cls(observed, each[0].mean, slope, vectors, lengths)
+
+    def __getitem__(self, index: Tensor) -> "Gaussian":
+        """Patterns at ``index`` of any shape."""
+        return Gaussian(
+            self.observed[index], self.mean, self.slope[index], self.vectors[index],
+            self.lengths[index],
+        )  # fmt: skip
+
+    def centre(self, z: Tensor) -> Tensor:
+        """m for rows whose observed coordinates are those of z, shape (..., R, K); z where o."""
+        m = self.mean + (z - self.mean) @ self.slope
+        return torch.where(self.observed[..., None, :], z, m)
+
+    def guess(self, x: Tensor, m: Tensor, tau: Tensor) -> tuple[Tensor, Tensor]:
+        """D_G and d; x and m are (..., R, K), tau (..., R, 1)."""
+        lengths, var = self.lengths[..., None, :], tau**2
+        left = lengths / (lengths + var)
+        r = (x - m) @ self.vectors
+        d2 = (left * var) @ self.vectors.square().mT
+        return m + (r * left) @ self.vectors.mT, d2.clamp(min=1e-12).sqrt()
+
+    def sample(self, m: Tensor, tau: float, w: Tensor) -> Tensor:
+        """x at noise level tau from standard normal w (R, K): m + U sqrt(l + tau^2) w."""
+        return m + (w * (self.lengths + tau**2).sqrt()) @ self.vectors.mT
+
+    def flow(
+        self,
+        denoiser: Callable[[Tensor, float], Tensor],
+        m: Tensor,
+        w: Tensor,
+        taus: Sequence[float],
+    ) -> Tensor:
+        """Standard normal w to values at noise zero, by the two-step Adams rule on (1).
+
+        Parameters
+        ----------
+        denoiser : callable
+            D(x, tau) for rows x (R, K).
+        m, w : Tensor, shape (R, K)
+        taus : sequence of float
+            Falling noise levels.
+        """
+        root, before, width = self.lengths.sqrt(), None, torch.ones(())
+        for t, s in pairwise([*taus, 0.0]):
+            size = (self.lengths + t**2).sqrt()
+            D = denoiser(self.sample(m, t, w), t)
+            departure = (D - m) @ self.vectors - self.lengths / size * w
+            f = departure * size / (root * t)
+            h = torch.atan(s / root) - torch.atan(t / root)
+            step = f if before is None else torch.lerp(before, f, 1 + h / (2 * width))
+            w, before, width = w - h * step, f, h
+        return self.sample(m, 0.0, w)
+
+
+def _shrunk(cov: Tensor, away: Tensor, here: Tensor) -> Tensor:
+    """Correlations times (1 - intensity) [Schaefer, Strimmer 2005]."""
+    sd = cov.diagonal().clamp(min=1e-12).sqrt()
+    corr, unit = cov / sd / sd[:, None], away / sd
+    n = (here.T @ here).clamp(min=2)
+    noise = ((unit.square().T @ unit.square()) / n - corr**2).clamp(min=0) / n
+    off = ~torch.eye(len(cov), dtype=torch.bool, device=cov.device)
+    intensity = (noise[off].sum() / corr[off].square().sum().clamp(min=1e-12)).clamp(max=1.0)
+    return torch.where(off, cov * (1 - intensity), cov)
+
+
+def _nearest(cov: Tensor) -> Tensor:
+    """Without the negative eigenvalues that pairwise moments may have."""
+    values, vectors = torch.linalg.eigh((cov + cov.T) / 2)
+    return (vectors * values.clamp(min=0)) @ vectors.T
