@@ -100,6 +100,12 @@ class FittedEncoder:
     names: tuple[str, ...]
     clip: float
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The confounder that each feature comes from, length max(q, 1)."""
+        owners = [rule.name for rule in self.rules for _ in rule.names]
+        return tuple(owners[j] for j in self.kept) or (self.rules[0].name,)
+
     def transform(self, covariates: Covariates) -> Array:
         """Features of any rows, shape (n, q), float64, finite."""
         if not len(self.kept):

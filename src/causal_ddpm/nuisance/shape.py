@@ -14,8 +14,10 @@ held-out residual on the correction s mean(Q_v). It is one number for all folds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,7 @@ from causal_ddpm.diffusion.conditional import (
     TrainingGroup,
     train_conditional,
 )
+from causal_ddpm.diffusion.roles import ConditionColumns
 from causal_ddpm.nuisance.encoding import Encoder, FittedEncoder
 from causal_ddpm.nuisance.location import Sample
 from causal_ddpm.nuisance.scale import (
@@ -67,19 +70,30 @@ class Conditioning:
         Fitted on the group's training rows, whose rare levels may differ from other groups'.
     use_location : bool
         Whether (m_0, .., m_(A-1)) is part of the condition.
-    width : int
-        Columns of the condition; zeros fill it up, so that groups can train as one network.
+    columns : ConditionColumns
+        Columns of the condition, those of a confounder side by side and the location last. Zeros
+        fill it up where this group has fewer levels, so that groups can train as one network.
     """
 
     encoder: FittedEncoder
     use_location: bool
-    width: int
+    columns: ConditionColumns
 
     def __call__(self, covariates: Covariates, location: Array) -> Array:
-        """Condition of the diffusion, shape (n, width)."""
-        x = self.encoder.transform(covariates)
-        known = np.hstack([x, location]) if self.use_location else x
-        return np.pad(known, ((0, 0), (0, self.width - known.shape[1])))
+        """Condition of the diffusion, shape (n, columns)."""
+        condition = np.zeros((len(covariates), len(self.columns.source)))
+        condition[:, self._places] = self.encoder.transform(covariates)
+        if self.use_location:
+            condition[:, -location.shape[1] :] = location
+        return condition
+
+    @cached_property
+    def _places(self) -> NDArray[np.int64]:
+        """Column of each feature of the encoder: the first free one of its confounder."""
+        names, source = self.columns.names, np.array(self.columns.source)
+        own = np.array([names.index(name) for name in self.encoder.sources])
+        nth = np.array([np.sum(own[:j] == s) for j, s in enumerate(own)])
+        return np.searchsorted(source, own) + nth
 
 
 def conditioning_of(
@@ -90,8 +104,19 @@ def conditioning_of(
     for fold in folds:
         rows = sample.training_rows(fold)
         encoders.append(Encoder().fit(sample.covariates.rows(rows), sample.row_weights(rows)))
-    width = max(len(encoder.names) for encoder in encoders) + sample.n_arms * use_location
-    return [Conditioning(encoder, use_location, width) for encoder in encoders]
+    columns = _columns(encoders, sample.covariates.names, sample.n_arms * use_location)
+    return [Conditioning(encoder, use_location, columns) for encoder in encoders]
+
+
+def _columns(
+    encoders: Sequence[FittedEncoder], confounders: tuple[str, ...], n_locations: int
+) -> ConditionColumns:
+    """As many columns for a confounder as the encoder with most features of it needs."""
+    counts = [Counter(encoder.sources) for encoder in encoders]
+    each = [max(count[name] for count in counts) for name in confounders]
+    locations = tuple(f"location under arm {a}" for a in range(n_locations))
+    source = np.repeat(np.arange(len(each) + n_locations), [*each, *[1] * n_locations])
+    return ConditionColumns(confounders + locations, tuple(source.tolist()), locations)
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,8 +291,9 @@ def train_batch(
         for k, condition in zip(task.folds, conditions, strict=True)
     ]
     diffusion = train_conditional(
-        [g.training for g in groups], task.settings, random_state, n_arms=sample.n_arms
-    )
+        [g.training for g in groups], task.settings, random_state, n_arms=sample.n_arms,
+        columns=conditions[0].columns,
+    )  # fmt: skip
     readings = []
     for position, (fold, group) in enumerate(zip(task.folds, groups, strict=True)):
         rows = np.flatnonzero(sample.fold_ids == fold)
