@@ -31,6 +31,7 @@ _HOMES = {
     "causal_ddpm.dgp.ai_adoption": ["AIAdoption"],
     "causal_ddpm.dgp.catalog": ["catalog"],
     "causal_ddpm.estimators.api": ["estimate_effects"],
+    "causal_ddpm.estimators.counterfactual": ["JointEffects", "joint_effects"],
     "causal_ddpm.evaluation.analysis": ["Analysis", "analyse"],
     "causal_ddpm.framework": ["CausalConfig", "CausalInferenceFramework"],
     "causal_ddpm.nuisance.crossfit": ["Nuisances", "fit_nuisances"],
@@ -70,6 +71,10 @@ if TYPE_CHECKING:
     from causal_ddpm.dgp.ai_adoption import AIAdoption as AIAdoption
     from causal_ddpm.dgp.catalog import catalog as catalog
     from causal_ddpm.estimators.api import estimate_effects as estimate_effects
+    from causal_ddpm.estimators.counterfactual import (
+        JointEffects as JointEffects,
+        joint_effects as joint_effects,
+    )
     from causal_ddpm.evaluation.analysis import Analysis as Analysis, analyse as analyse
     from causal_ddpm.framework import (
         CausalConfig as CausalConfig,
