@@ -182,6 +182,11 @@ def confounder_column(series: nw.Series[Any]) -> Column:
     )
 
 
+def look_like_dates(levels: Iterable[str]) -> bool:
+    """Whether every text is a date, with or without a time."""
+    return all(_DATE.match(level) for level in levels)
+
+
 def _dates_refused(name: str, example: str) -> DataError:
     return DataError(
         f"the confounder holds dates or times ({example})",
@@ -203,7 +208,7 @@ def _category_column(series: nw.Series[Any]) -> Column:
             column=series.name,
         )
     levels = sorted({str(v) for v in values})
-    if all(_DATE.match(level) for level in levels):
+    if look_like_dates(levels):
         raise _dates_refused(series.name, f"such as '{levels[0][:30]}'")
     if len(levels) > max(20, _IDENTIFIER_SHARE * len(series)):
         raise DataError(
