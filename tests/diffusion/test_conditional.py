@@ -220,7 +220,8 @@ def test_epochs_keep_the_best_checkpoint(groups):
 
 EFFECTS = [
     {"n_layers": 3}, {"dropout": 0.5}, {"learning_rate": 0.001}, {"weight_decay": 0.0},
-    {"n_draws": 2}, {"schedule": "linear"}, {"schedule": "cosine"}, {"schedule": "flow"},
+    {"n_draws": 2}, {"loss_target": "noise"}, {"loss_target": "velocity"},
+    {"schedule": "linear"}, {"schedule": "cosine"}, {"schedule": "flow"},
     {"schedule": "linear", "beta_end": 0.05}, {"schedule": "linear", "diffusion_steps": 200},
     {"condition_strength": 1.0, "condition_noise": "direction"},
     {"condition_strength": 1.0, "condition_noise": "independent"},

@@ -66,7 +66,8 @@ def fit_members(
     plan = recipe(max(sizes), settings, min(sizes))
     roles = roles_of(columns or ConditionColumns.plain(rows[0].x.shape[1]), settings.graph)
     backbone = backbone_of(settings, plan.hidden_dim, roles, n_arms)
-    task = Task(backbone, schedule_of(settings), forward_of(settings), settings.arm_weight)
+    noise = schedule_of(settings), forward_of(settings)
+    task = Task(backbone, *noise, settings.arm_weight, settings.loss_target)
     cells = [Cell(n, *p) for n, p in zip(names, parts, strict=True)]
     per_group = plan.n_members * plan.batch_size * plan.n_draws * backbone.node_floats
     blocks = blocks_of(cells, per_group)

@@ -65,13 +65,18 @@ class Schedule(ABC):
     def log_tau_quantile(self, p: Tensor) -> Tensor:
         """Quantiles of the training law of log tau, p in [0, 1]."""
 
+    def scales(self, tau: Tensor) -> tuple[Tensor, Tensor]:
+        """Signal and noise scale at a noise level, alpha = (1 + tau^p)^(-1/p) and tau alpha."""
+        alpha = (1 + tau**self.power) ** (-1 / self.power)
+        return alpha, tau * alpha
+
     def alpha(self, t: Tensor) -> Tensor:
-        """Signal scale at time t, (1 + tau^p)^(-1/p)."""
-        return (1 + self.tau(t) ** self.power) ** (-1 / self.power)
+        """Signal scale at time t."""
+        return self.scales(self.tau(t))[0]
 
     def sigma(self, t: Tensor) -> Tensor:
-        """Noise scale at time t, tau alpha."""
-        return self.tau(t) * self.alpha(t)
+        """Noise scale at time t."""
+        return self.scales(self.tau(t))[1]
 
     def clock_levels(self, n: int) -> list[float]:
         """Falling noise levels at t = 1, (n-1)/n, ..., 1/n."""

@@ -31,6 +31,7 @@ from causal_ddpm.diffusion.roles import Graph, Name, graph_of
 ScheduleName = Literal["edm", "linear", "cosine", "flow"]
 SamplerName = Literal["adams", "dpmpp", "heun", "ddim", "ddpm"]
 Reading = Literal["coupling", "direction", "independent"]
+LossTarget = Literal["v", "noise", "data", "velocity"]
 
 SMALL = 1_500
 """Below so many rows each is seen under more noise."""
@@ -43,6 +44,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "sampler": ("adams", "dpmpp", "heun", "ddim", "ddpm"),
     "backbone": ("mlp", "attention"),
     "condition_noise": ("coupling", "direction", "independent"),
+    "loss_target": ("v", "noise", "data", "velocity"),
 }
 _COUNTS = (
     "n_members", "hidden_dim", "n_layers", "n_steps", "n_epochs", "batch_size", "n_draws",
@@ -77,6 +79,10 @@ class DiffusionSettings:
     batch_size, n_draws : int, optional
         Rows a minibatch, noise draws a row.
     schedule : {"edm", "linear", "cosine", "flow"}
+    loss_target : {"v", "noise", "data", "velocity"}
+        What the squared error is counted in; sets the weights of the noise levels
+        (:mod:`causal_ddpm.diffusion.parametrisation`). "linear" with "noise" is the loss of Ho et
+        al. (2020), "flow" with "velocity" that of flow matching.
     beta_start, beta_end : float, optional
         Ends of the linear schedule; by default 1e-4 and 0.02 at 1000 steps, and
         ``1000 / diffusion_steps`` times that otherwise.
@@ -122,6 +128,7 @@ class DiffusionSettings:
     batch_size: int | None = None
     n_draws: int | None = None
     schedule: ScheduleName = "edm"
+    loss_target: LossTarget = "v"
     beta_start: float | None = None
     beta_end: float | None = None
     diffusion_steps: int = 1000

@@ -29,6 +29,7 @@ from causal_ddpm.diffusion.checkpoint import CheckpointFile
 from causal_ddpm.diffusion.denoiser import network_input, network_target
 from causal_ddpm.diffusion.forward import ForwardProcess
 from causal_ddpm.diffusion.network import Backbone, Weights
+from causal_ddpm.diffusion.parametrisation import Target, weight
 from causal_ddpm.diffusion.schedule import Schedule
 from causal_ddpm.diffusion.settings import Recipe
 
@@ -43,6 +44,7 @@ class Task:
     schedule: Schedule
     forward: ForwardProcess
     arm_weight: float = 0.0
+    target: Target = "v"
 
     def loss(self, weights: Weights, rows: Rows, draws: Draws) -> Tensor:
         """Loss of each member, shape (G,)."""
@@ -51,7 +53,10 @@ class Task:
         u = network_input(v, eps, tau, self.forward.shift(arm)[:, None])
         context = self.backbone.encode(weights, rows.x.transpose(1, 2), arm, draws.mask)
         error = self.backbone.head(weights, context, u, tau.log()) - network_target(v, eps, tau)
-        loss = (rows.w[:, None] * error**2).mean((1, 2))
+        w = rows.w[:, None]
+        if self.target != "v":
+            w = w * weight(self.target, *self.schedule.scales(tau))
+        loss = (w * error**2).mean((1, 2))
         if self.arm_weight:
             logits = self.backbone.arm_logits(weights, context)
             entropy = cross_entropy(logits, arm, reduction="none")
