@@ -34,7 +34,7 @@ from causal_ddpm.nuisance.outcome import PotentialOutcomeModel
 Array = NDArray[np.float64]
 
 _LINEAR_FIELDS = ("beta_start", "beta_end", "diffusion_steps")
-_ATTENTION_FIELDS = ("dim", "n_heads")
+_ATTENTION_FIELDS = ("dim", "n_heads", "column_parents", "arm_weight")
 
 
 class CausalConfig(BaseModel):
@@ -50,6 +50,11 @@ class CausalConfig(BaseModel):
     dim, n_heads : int, optional
         Token width and heads of the attention backbone; giving one chooses that backbone.
     backbone : {"mlp", "attention"}, optional
+    column_parents : mapping of name to names, optional
+        For attention: the confounders that each confounder may look at, a graph without cycles;
+        one without an entry looks at itself only.
+    arm_weight : float, optional
+        For attention: trains a second head that predicts the treatment from the confounders.
     schedule : {"edm", "linear", "cosine", "flow"}, optional
         "edm" by default.
     diffusion_steps, beta_start, beta_end : optional
@@ -84,6 +89,8 @@ class CausalConfig(BaseModel):
     dim: int | None = Field(None, ge=1)
     n_heads: int | None = Field(None, ge=1)
     backbone: Literal["mlp", "attention"] | None = None
+    column_parents: dict[str, list[str]] | None = None
+    arm_weight: float | None = Field(None, ge=0)
     schedule: Literal["edm", "linear", "cosine", "flow"] | None = None
     diffusion_steps: int | None = Field(None, ge=2)
     beta_start: float | None = Field(None, gt=0, lt=1)
@@ -249,6 +256,7 @@ class CausalInferenceFramework:
         c = self.config
         _refuse_other(dataset)
         refuse_synthetic(dataset.n_synthetic)
+        c.outcome_model().check_columns(dataset)
         self._nuisances = fit_nuisances(
             dataset,
             c.outcome_model(),

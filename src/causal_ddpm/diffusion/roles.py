@@ -188,7 +188,7 @@ def roles_of(columns: ConditionColumns, graph: Graph | None) -> ColumnRoles:
         If the graph names unknown sources, or a summary.
     """
     ordinary = [name for name in columns.names if name not in columns.summaries]
-    check_names(graph or (), ordinary)
+    check_names(() if graph is None else graph, ordinary)
     may_look = _permissions(columns, graph)
     present = sorted(set(columns.source))
     last = [s for s in present if columns.names[s] in columns.summaries]
@@ -213,7 +213,7 @@ def _permissions(columns: ConditionColumns, graph: Graph | None) -> NDArray[np.b
     """Whether source s may look at source r, shape (p, p)."""
     p, place = len(columns.names), {name: s for s, name in enumerate(columns.names)}
     may_look = np.full((p, p), graph is None)
-    for child, seen in graph or ():
+    for child, seen in graph if graph is not None else ():
         may_look[place[child], [place[name] for name in seen]] = True
     summaries = [place[name] for name in columns.summaries]
     may_look[:, summaries] = False
@@ -229,7 +229,7 @@ def _shared_out(sources: list[int], n_tokens: int) -> list[list[int]]:
     return [cut.tolist() for cut in cuts]
 
 
-def _name(name: Name) -> str:
+def _name(name: object) -> str:
     if isinstance(name, str | int | np.integer) and not isinstance(name, bool):
         return str(name)
     raise TypeError(name)

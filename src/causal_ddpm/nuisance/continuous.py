@@ -250,6 +250,16 @@ class FittedContinuous:
                 count += 1
         return within_support(total / count, self.support)
 
+    def arm_probability(self, covariates: Covariates) -> Array:
+        """P(arm | x) by the diffusions' heads, averaged over the groups, shape (n, A)."""
+        location = self.locate(covariates)
+        parts = [
+            batch.diffusion.arm_probability(position, features.condition(covariates, location))
+            for batch in self.batches
+            for position, features in enumerate(batch.features)
+        ]
+        return np.asarray(np.mean(parts, axis=0))
+
 
 def refit_continuous(
     settings: ContinuousSettings,

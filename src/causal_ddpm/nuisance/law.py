@@ -77,6 +77,21 @@ class PotentialOutcomeLaw:
         """E[Y(arm) | X], shape (n,), in units of the outcome."""
         return self.predictive(X, arm, n_nodes=16).mean()
 
+    def arm_probability(self, X: Any) -> Array:
+        """P(arm | X) by the head on the column tokens, averaged over the groups, shape (n, A).
+
+        Neither the outcome nor anything fitted to it enters: a propensity score. It exists after
+        ``DiffusionSettings(backbone="attention", arm_weight=1)``.
+
+        Raises
+        ------
+        DataError
+            If no such head was trained.
+        """
+        if not isinstance(self.continuous, FittedContinuous):
+            raise DataError("there is no diffusion in this law", "an outcome with more values")
+        return self.continuous.arm_probability(read_covariates(X, self.columns))
+
     def cate(self, X: Any, arm: int = 1, control: int = 0) -> Array:
         """E[Y(arm) - Y(control) | X], shape (n,). A plug-in: no interval comes with it."""
         covariates = read_covariates(X, self.columns)

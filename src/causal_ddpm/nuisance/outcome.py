@@ -21,6 +21,7 @@ from causal_ddpm.core.progress import Progress, silent
 from causal_ddpm.core.protocols import OutcomePredictions
 from causal_ddpm.core.random import Seed, seed_sequence
 from causal_ddpm.diffusion.conditional import DiffusionSettings
+from causal_ddpm.diffusion.roles import check_names
 from causal_ddpm.nuisance.continuous import ContinuousSettings, SharedScalars
 from causal_ddpm.nuisance.folds import draw_folds
 from causal_ddpm.nuisance.law import PotentialOutcomeLaw
@@ -88,6 +89,7 @@ class PotentialOutcomeModel:
         OutcomePredictions
             Means (n, A), one ConditionalLaw per arm, and the fit report.
         """
+        self.check_columns(data)
         self._check_folds(fold_ids)
         settings = self._settings()
         sample = sample_of(data, fold_ids)
@@ -117,6 +119,7 @@ class PotentialOutcomeModel:
         PotentialOutcomeLaw
             A new frozen object.
         """
+        self.check_columns(data)
         root = seed_sequence(random_state)
         fold_ids = draw_folds(data, self.n_folds, seed_sequence(root, "folds"))
         self._check_folds(fold_ids)
@@ -132,6 +135,15 @@ class PotentialOutcomeModel:
             n_train=data.n,
             report={"model": self.name, **parts.report},
         )
+
+    def check_columns(self, data: CausalData) -> None:
+        """Refuse a graph over columns that names other columns than the confounders.
+
+        Raises
+        ------
+        DataError
+        """
+        check_names(self.diffusion.graph or (), data.covariates.names)
 
     def _settings(self) -> TwoPartSettings:
         stack = self.stack if self.location == "stack" else None
