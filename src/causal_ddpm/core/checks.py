@@ -79,12 +79,7 @@ def binary_treatment(series: nw.Series[Any]) -> NDArray[np.int64]:
     name = series.name
     missing = _n_missing(series)
     if missing:
-        raise DataError(
-            f"{missing:,} of {len(series):,} treatment values are missing",
-            "no missing treatment",
-            "Drop those rows, or code what 'missing' means.",
-            column=name,
-        )
+        raise missing_treatment(missing, len(series), name)
     values = sorted(series.unique().to_list(), key=str)
     if len(values) == 1:
         raise DataError(
@@ -101,10 +96,21 @@ def binary_treatment(series: nw.Series[Any]) -> NDArray[np.int64]:
         raise DataError(
             f"the treatment takes the values {shown(values)}",
             "0 (untreated) and 1 (treated)",
-            "Recode it, for example (df[column] == value).astype(int).",
+            "Recode it, for example (df[column] == value).astype(int), or say what it is with "
+            "treatment_kind='arms' or 'dose'.",
             column=name,
         )
     return np.asarray([int(float(v)) for v in series.to_list()], dtype=np.int64)
+
+
+def missing_treatment(missing: int, n: int, column: str) -> DataError:
+    """What to say of treatment values that are missing."""
+    return DataError(
+        f"{missing:,} of {n:,} treatment values are missing",
+        "no missing treatment",
+        "Drop those rows, or code what 'missing' means.",
+        column=column,
+    )
 
 
 def finite_outcome(series: nw.Series[Any]) -> NDArray[np.float64]:
@@ -223,22 +229,29 @@ def _category_column(series: nw.Series[Any]) -> Column:
 
 
 def refuse_treatment_copies(
-    names: Sequence[str], values: NDArray[np.float64], treatment: NDArray[np.int64]
+    names: Sequence[str], values: NDArray[np.float64], treatment: NDArray[Any]
 ) -> None:
-    """Refuse a confounder that is the treatment (or its opposite) under another name."""
+    """Refuse a confounder that is a treatment, shape (n,) or (n, k), under other codes."""
+    treatments = treatment.reshape(len(treatment), -1).T
     for name, column in zip(names, values.T, strict=True):
         seen = np.isfinite(column)
-        codes, arm = np.unique(column[seen]), treatment[seen]
-        if len(codes) == 2 and (
-            np.array_equal(column[seen] == codes[1], arm == 1)
-            or np.array_equal(column[seen] == codes[0], arm == 1)
-        ):
+        if any(_is_copy(column[seen], t[seen]) for t in treatments):
             raise DataError(
                 "the confounder is a copy of the treatment",
                 "variables determined before treatment",
                 "Remove it from the confounders: no comparable untreated unit would be left.",
                 column=name,
             )
+
+
+def _is_copy(x: NDArray[np.float64], treatment: NDArray[Any]) -> bool:
+    """True when x names the same groups as the codes, or orders rows as the doses do."""
+    (a, i), (b, j) = (np.unique(v, return_inverse=True) for v in (x, treatment))
+    if len(a) != len(b) or len(a) < 2:
+        return False
+    if treatment.dtype.kind == "f":
+        return np.array_equal(i, j) or np.array_equal(i, len(a) - 1 - j)
+    return len(np.unique(i * len(b) + j)) == len(a)
 
 
 def is_missing(value: Any) -> bool:

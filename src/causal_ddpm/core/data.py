@@ -1,7 +1,7 @@
 """A data frame with causal roles, checked once.
 
-Every later layer trusts this object: treatment is coded 0/1, the outcome is finite, confounders
-are numbers or level codes, weights are non-negative.
+Every later layer trusts this object: the treatment is coded, the outcome is finite, confounders are
+numbers or level codes, weights are non-negative.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from causal_ddpm.core import checks
 from causal_ddpm.core.covariates import Column, Covariates
 from causal_ddpm.core.errors import DataError
+from causal_ddpm.core.treatment import Kind, Label, Values, read_treatment
 
 SYNTHETIC_MARKER = "__synthetic__"
 """Boolean column that marks generated rows; estimators refuse to count them."""
@@ -32,8 +33,9 @@ class CausalData:
     ----------
     df : pandas, polars or pyarrow frame
         One row a unit.
-    treatment : str
-        Column with 0 (untreated) and 1 (treated).
+    treatment : str or sequence of str
+        Column with 0 (untreated) and 1 (treated), or what ``treatment_kind`` says; several columns
+        are factors of 0/1 each.
     outcome : str
         Numeric column, in the units in which effects will be reported.
     confounders : sequence of str
@@ -47,13 +49,20 @@ class CausalData:
         Column that names the rows in output.
     weights_type : {"sampling", "frequency"}
         Whether a weight stands for units of the population or for identical rows.
+    treatment_kind : {"binary", "arms", "factors", "dose"}
+        "arms" are labels of up to 20 arms, a "dose" is a number; see
+        :mod:`causal_ddpm.core.treatment`. Several treatment columns are factors without saying so.
+    control : label, optional
+        The arm that others are compared with; by default the first in sorted order.
 
     Attributes
     ----------
     n, n_synthetic : int
         Rows, and how many of them are marked as synthetic.
-    treatment : ndarray of int, shape (n,)
-        Arm codes 0/1.
+    treatment : ndarray
+        Arm codes 0/1, shape (n,); codes 0 .. A - 1 of the arms, doses, or factors (n, k).
+    treatment_schema : Treatment
+        Kind, columns and labels of the treatment.
     outcome : ndarray, shape (n,)
         Outcome in original units.
     covariates : Covariates
@@ -64,8 +73,9 @@ class CausalData:
         Cluster codes.
     row_ids : ndarray, shape (n,)
         Unit ids, or 0..n-1.
-    arms : tuple of int
-        Arm codes, ``(0, 1)``.
+    arms : tuple
+        Labels in the order of their codes, ``(0, 1)`` for a binary treatment; empty for factors
+        and doses.
     fingerprint : str
         SHA-256 of all of the above.
 
@@ -75,21 +85,24 @@ class CausalData:
         With one sentence, for anything that cannot be used; see :mod:`causal_ddpm.core.checks`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument a role, most have defaults
         self,
         df: Any,
-        treatment: str,
+        treatment: str | Sequence[str],
         outcome: str,
         confounders: Sequence[str],
         weights: str | None = None,
         clusters: str | None = None,
         unit_id: str | None = None,
         weights_type: WeightsType = "sampling",
+        treatment_kind: Kind = "binary",
+        control: Label | None = None,
     ):
+        treatments = [treatment] if isinstance(treatment, str) else list(treatment)
         if isinstance(confounders, str):
             confounders = [confounders]
         extra = [name for name in (weights, clusters, unit_id) if name is not None]
-        frame = _frame(df, [treatment, outcome, *confounders, *extra])
+        frame = _frame(df, [*treatments, outcome, *confounders, *extra])
         if weights_type not in ("sampling", "frequency"):
             raise DataError(f"weights_type is {weights_type!r}", "'sampling' or 'frequency'")
         if not len(confounders):
@@ -99,12 +112,16 @@ class CausalData:
                 "In a randomised experiment name the covariates measured before treatment.",
             )
         checks.check_rows(len(frame))
-        self.treatment_name, self.outcome_name = treatment, outcome
+        self.outcome_name = outcome
         self.confounder_names = tuple(confounders)
         self.weights_name, self.clusters_name = weights, clusters
         self.weights_type: WeightsType = weights_type
-        self.arms = (0, 1)
-        self.treatment = checks.binary_treatment(frame[treatment])
+        self.treatment: Values
+        self.treatment, self.treatment_schema = read_treatment(
+            frame, treatment, treatment_kind, control
+        )
+        self.treatment_name = self.treatment_schema.name
+        self.arms = self.treatment_schema.labels
         self.outcome = checks.finite_outcome(frame[outcome])
         columns = tuple(checks.confounder_column(frame[name]) for name in confounders)
         self.covariates = read_covariates(frame, columns)
@@ -145,6 +162,8 @@ class CausalData:
         digest = hashlib.sha256()
         names = (self.treatment_name, self.outcome_name, *self.confounder_names, self.weights_type)
         digest.update("\x1f".join(names).encode())
+        if self.treatment_schema.kind != "binary":
+            digest.update(repr(self.treatment_schema).encode())
         digest.update(repr(self.covariates.columns).encode())
         clusters = np.empty(0, dtype=np.int64) if self.clusters is None else self.clusters
         for array in (self.treatment, self.outcome, self.covariates.values, self.weights, clusters):
@@ -152,8 +171,6 @@ class CausalData:
         return digest.hexdigest()
 
     def __repr__(self) -> str:
-        n1 = int(self.treatment.sum())
-        y1, y0 = self.outcome[self.treatment == 1], self.outcome[self.treatment == 0]
         kinds = [c.kind for c in self.covariates.columns]
         missing = int(np.isnan(self.covariates.values).any(axis=1).sum())
         counted = ", ".join(
@@ -161,9 +178,8 @@ class CausalData:
         )
         lines = [
             f"CausalData: {self.n:,} rows",
-            f"  treatment    {self.treatment_name}: {n1:,} treated, {self.n - n1:,} untreated",
-            f"  outcome      {self.outcome_name}: "
-            f"mean {y1.mean():.4g} treated, {y0.mean():.4g} untreated",
+            f"  treatment    {self.treatment_name}: {self._treatment_in_words()}",
+            f"  outcome      {self.outcome_name}: {self._outcome_in_words()}",
             f"  confounders  {checks.shown(self.confounder_names, 8)} ({counted})",
         ]
         if missing:
@@ -175,6 +191,24 @@ class CausalData:
         if self.n_synthetic:
             lines.append(f"  synthetic    {self.n_synthetic:,} marked rows")
         return "\n".join(lines)
+
+    def _treatment_in_words(self) -> str:
+        schema, d = self.treatment_schema, self.treatment
+        if schema.kind == "binary":
+            return f"{int(d.sum()):,} treated, {int((1 - d).sum()):,} untreated"
+        if schema.kind == "arms":
+            counts = [f"{label} ({int((d == a).sum()):,})" for a, label in enumerate(self.arms)]
+            return f"{len(counts)} arms, {checks.shown(counts, 6)}"
+        if schema.kind == "dose":
+            return f"a dose from {d.min():.4g} to {d.max():.4g}, mean {d.mean():.4g}"
+        n_run = len(np.unique(schema.strata(d)))
+        return f"{d.shape[1]} factors, {n_run} of {len(schema.cells)} cells run"
+
+    def _outcome_in_words(self) -> str:
+        if self.treatment_schema.kind != "binary":
+            return f"mean {self.outcome.mean():.4g}, sd {self.outcome.std():.4g}"
+        y1, y0 = self.outcome[self.treatment == 1], self.outcome[self.treatment == 0]
+        return f"mean {y1.mean():.4g} treated, {y0.mean():.4g} untreated"
 
 
 def read_covariates(frame: Any, columns: Sequence[Column]) -> Covariates:
