@@ -30,6 +30,10 @@ _HOMES = {
     "causal_ddpm.core.estimate": ["EffectCurve", "Estimate"],
     "causal_ddpm.dgp.ai_adoption": ["AIAdoption"],
     "causal_ddpm.dgp.catalog": ["catalog"],
+    "causal_ddpm.diffusion.batches": ["TrainingGroup"],
+    "causal_ddpm.diffusion.conditional": ["ConditionalDiffusion", "train_conditional"],
+    "causal_ddpm.diffusion.settings": ["DiffusionSettings"],
+    "causal_ddpm.diffusion.stream": ["ParquetDiffusion", "train_parquet"],
     "causal_ddpm.estimators.api": ["estimate_effects"],
     "causal_ddpm.estimators.counterfactual": ["JointEffects", "joint_effects"],
     "causal_ddpm.evaluation.analysis": ["Analysis", "analyse"],
@@ -70,6 +74,16 @@ if TYPE_CHECKING:
     from causal_ddpm.core.estimate import EffectCurve as EffectCurve, Estimate as Estimate
     from causal_ddpm.dgp.ai_adoption import AIAdoption as AIAdoption
     from causal_ddpm.dgp.catalog import catalog as catalog
+    from causal_ddpm.diffusion.batches import TrainingGroup as TrainingGroup
+    from causal_ddpm.diffusion.conditional import (
+        ConditionalDiffusion as ConditionalDiffusion,
+        train_conditional as train_conditional,
+    )
+    from causal_ddpm.diffusion.settings import DiffusionSettings as DiffusionSettings
+    from causal_ddpm.diffusion.stream import (
+        ParquetDiffusion as ParquetDiffusion,
+        train_parquet as train_parquet,
+    )
     from causal_ddpm.estimators.api import estimate_effects as estimate_effects
     from causal_ddpm.estimators.counterfactual import (
         JointEffects as JointEffects,
