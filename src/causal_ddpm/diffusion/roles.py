@@ -81,6 +81,8 @@ class ColumnRoles:
     def __post_init__(self) -> None:
         if sorted(set(self.token_of)) != list(range(self.n_tokens)):
             raise DataError("the tokens have gaps", "tokens 0, 1, ... with at least one column")
+        if not 0 <= self.n_summaries <= self.n_tokens:
+            raise DataError(f"n_summaries is {self.n_summaries}", f"0 to {self.n_tokens}")
         if self.looks_at is not None and (
             len(self.looks_at) != self.n_tokens
             or any(not 0 <= k < self.n_tokens for seen in self.looks_at for k in seen)
@@ -103,14 +105,14 @@ class ColumnRoles:
         try:
             seen = state["looks_at"]
             mask = None if seen is None else tuple(tuple(map(int, row)) for row in seen)
-            roles = cls(tuple(map(int, state["token_of"])), int(state["n_summaries"]), mask)
+            token_of, n_summaries = tuple(map(int, state["token_of"])), int(state["n_summaries"])
         except (TypeError, ValueError, KeyError):
             raise DataError(
                 "the state has no readable roles of its columns", "what state_dict writes"
             ) from None
-        if len(roles.token_of) != n_columns or not 0 <= roles.n_summaries <= roles.n_tokens:
-            raise DataError(f"roles of {len(roles.token_of)} columns", f"roles of {n_columns}")
-        return roles
+        if len(token_of) != n_columns or not token_of:
+            raise DataError(f"roles of {len(token_of)} columns", f"roles of {n_columns}")
+        return cls(token_of, n_summaries, mask)
 
     @property
     def n_tokens(self) -> int:
