@@ -72,6 +72,24 @@ def test_linear_matches_the_discrete_product():
     np.testing.assert_allclose(levels, np.sqrt(1 / alpha2 - 1)[::-1], rtol=1e-6)
 
 
+def test_a_thousand_betas_come_back_digit_by_digit():
+    """From noise levels to the betas of the discrete chain, at every one of its steps."""
+    s = LinearSchedule(1e-4, 0.02, 1000)
+    tau = torch.tensor(s.clock_levels(1000)[::-1], dtype=torch.float64)
+    bar = torch.cat([torch.ones(1).double(), 1 / (1 + tau**2)])
+    beta = 1 - bar[1:] / bar[:-1]
+    np.testing.assert_allclose(beta, np.linspace(1e-4, 0.02, 1000), rtol=1e-9)
+    k = torch.arange(1, 1001, dtype=torch.float64) / 1000
+    torch.testing.assert_close(s.time(s.tau(k)), k, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tau_inverts_time(name):
+    """The other way round, at noise levels between the schedule's ends."""
+    s, tau = schedule(name), torch.logspace(-1.9, 1.2, 40, dtype=torch.float64)
+    torch.testing.assert_close(s.tau(s.time(tau)), tau, rtol=1e-9, atol=0)
+
+
 def test_linear_betas_stretch_with_the_number_of_steps():
     short = schedule_of(DiffusionSettings(schedule="linear", diffusion_steps=100))
     full = schedule("linear")

@@ -18,24 +18,38 @@ coupling
 
     each law is untouched and lambda sets the correlation rho of the two latents.
 
-In the first two E[d v_tau / d tau | v_tau] = (v_tau - E[v | v_tau]) / tau still holds, so a flow
-sampler runs on the literal process as it stands; only its start differs. They are exact
-reparametrisations: the law of v given c does not change. Coupling does not change it either; it
-fixes the joint law of a pair of which only one member is ever seen.
+Both of the first two are the plain process w_tau' in other coordinates,
 
-More than two conditions: c = 1 for every condition but the first.
+    v_tau = w_tau' + tau m,      tau' = tau r,      m, r = shift and spread of the noise:
+    (m, r) = (lambda c, 1) under "direction", (0, sqrt(1 + lambda^2 c)) under "independent"
+
+so with D' (v_tau, tau) = E[v | v_tau] = D(v_tau - tau m, tau r) the literal process is
+
+    forward       dv_tau = m dtau + r sqrt(2 tau) dW
+    reverse SDE   dv_tau = [m + 2 (v_tau - tau m - D') / tau] dtau + r sqrt(2 tau) dW      [1]
+    reverse flow  dv_tau = [(v_tau - D') / tau] dtau           (half the pull; m cancels)
+
+(time runs down in both), and any step of the plain process, deterministic or ancestral, becomes
+the exact step of the literal one when carried through the change of coordinates
+(:class:`LiteralStep`). The law of v given c does not change. Coupling does not change it either; it
+fixes the joint law of a pair of which only one member is ever seen: a Gaussian copula.
+
+More than two conditions: c = 1 for every condition but the first; under coupling each has an eta of
+its own, so two of them correlate by rho^2.
+
+References
+----------
+[1] Anderson (1982), Reverse-time diffusion equation models; Song et al. (2021).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import sqrt
 
 import torch
 from torch import Tensor
 
+from causal_ddpm.diffusion.sampler import DenoiserLike, Memory, Noise, Sampler
 from causal_ddpm.diffusion.settings import DiffusionSettings, Reading
-
-DenoiserLike = Callable[[Tensor, float], Tensor]
 
 
 @dataclass(frozen=True)
@@ -94,13 +108,50 @@ class ForwardProcess:
 
     def literal(self, denoiser: DenoiserLike, arm: int) -> DenoiserLike:
         """The denoiser of the literal process from the plain one, under condition ``arm``."""
-        c = torch.tensor(arm)
-        shift, spread = float(self.shift(c)), float(self.spread(c))
+        shift, spread = self._moments(arm)
 
         def denoise(v_tau: Tensor, tau: float) -> Tensor:
             return denoiser(v_tau - tau * shift, tau * spread)
 
         return denoise
+
+    def reverse(self, sampler: Sampler, arm: int) -> Sampler:
+        """The step of the literal process under condition ``arm``, from one of the plain process.
+
+        Give it the literal denoiser (:meth:`literal`) and the literal start (:meth:`start`).
+        """
+        return LiteralStep(sampler, *self._moments(arm))
+
+    def _moments(self, arm: int) -> tuple[float, float]:
+        c = torch.tensor(arm)
+        return float(self.shift(c)), float(self.spread(c))
+
+
+@dataclass(frozen=True)
+class LiteralStep(Sampler):
+    """A step of the plain process in the coordinates v_tau = w_(r tau) + tau m.
+
+    Parameters
+    ----------
+    plain : Sampler
+    shift, spread : float
+        m and r.
+    """
+
+    plain: Sampler
+    shift: float
+    spread: float
+
+    def step(
+        self, denoiser: DenoiserLike, v: Tensor, t: float, s: float, memory: Memory, noise: Noise
+    ) -> Tensor:
+        """One literal step, from the literal denoiser."""
+        m, r = self.shift, self.spread
+
+        def plain_denoiser(w: Tensor, tau: float) -> Tensor:
+            return denoiser(w + tau / r * m, tau / r)
+
+        return self.plain.step(plain_denoiser, v - t * m, t * r, s * r, memory, noise) + s * m
 
 
 def forward_of(settings: DiffusionSettings) -> ForwardProcess:

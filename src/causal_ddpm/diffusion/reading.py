@@ -3,7 +3,9 @@ r"""Reading the maps of E members on one chunk of rows, and inverting their mean
 Each member maps latents z to values q_e(z), increasing in z. The group's map is their mean
 q(z) = 1/E sum_e q_e(z). Its inverse lies between the members' own: q_e(z_e) = v for every e gives
 q(min z_e) <= v <= q(max z_e), where the Illinois rule (false position that halves the value of an
-end kept twice; Dowell, Jarratt 1971) finds it.
+end kept twice; Dowell, Jarratt 1971) finds it. It is the map that was decoded, with its n levels,
+that is inverted: encode(decode(z)) = z holds however coarse they are. (Running the flow upwards
+over the same levels, which gives the first bracket, would miss by the error of its steps.)
 """
 
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from causal_ddpm.core.errors import DataError
 from causal_ddpm.diffusion.denoiser import Denoiser
 from causal_ddpm.diffusion.sampler import SAMPLERS, Sampler, decode, encode
 
-_ROOT_STEPS, _MARGIN = 8, 0.05
+_ROOT_STEPS, _MARGIN, _WIDENINGS = 8, 0.05, 6
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,8 @@ class Reader:
     def invert(self, v: Tensor) -> Tensor:
         """Latents z (b, Q) with mean_e q_e(z) = v."""
         own = self.encode(v)
-        low, high = own.amin(0) - _MARGIN, own.amax(0) + _MARGIN
-        f_low, f_high = (self.decode(z).mean(0) - v for z in (low, high))
+        low, f_low = self._beyond(v, own.amin(0), -_MARGIN)
+        high, f_high = self._beyond(v, own.amax(0), _MARGIN)
         root = own.mean(0)
         for _ in range(_ROOT_STEPS):
             f_root = self.decode(root).mean(0) - v
@@ -79,6 +81,16 @@ class Reader:
             slope = (f_high - f_low).clamp(min=1e-12) / (high - low).clamp(min=1e-12)
             root = torch.minimum(torch.maximum(low - f_low / slope, low), high)
         return root
+
+    def _beyond(self, v: Tensor, z: Tensor, step: float) -> tuple[Tensor, Tensor]:
+        """An end of the bracket: z moved by ``step``, doubled where q(z) has not passed v."""
+        for _ in range(_WIDENINGS):
+            z, step = z + step, 2 * step
+            gap = self.decode(z).mean(0) - v
+            short = gap < 0 if step > 0 else gap > 0
+            if not bool(short.any()):
+                break
+        return z, gap
 
 
 def mid_latents(n_nodes: int) -> NDArray[np.float64]:

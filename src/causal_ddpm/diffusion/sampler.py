@@ -44,9 +44,11 @@ from math import atan, log, sqrt
 import torch
 from torch import Tensor
 
-from causal_ddpm.diffusion.denoiser import Denoiser
 from causal_ddpm.diffusion.schedule import angle_levels, noise_levels
 from causal_ddpm.diffusion.settings import SamplerName
+
+DenoiserLike = Callable[[Tensor, float], Tensor]
+"""E[v | v_tau] at one noise level: a :class:`causal_ddpm.diffusion.denoiser.Denoiser`."""
 
 Noise = Callable[[Tensor], Tensor]
 """Standard normal draws of the shape of its argument."""
@@ -71,13 +73,13 @@ class Sampler(ABC):
 
     @abstractmethod
     def step(
-        self, denoiser: Denoiser, v: Tensor, t: float, s: float, memory: Memory, noise: Noise
+        self, denoiser: DenoiserLike, v: Tensor, t: float, s: float, memory: Memory, noise: Noise
     ) -> Tensor:
         """From v at noise level t to level s (s may lie above t for a flow)."""
 
 
 def run(
-    sampler: Sampler, denoiser: Denoiser, v: Tensor, taus: Sequence[float], noise: Noise
+    sampler: Sampler, denoiser: DenoiserLike, v: Tensor, taus: Sequence[float], noise: Noise
 ) -> Tensor:
     """Carry v from the first noise level to the last, step by step."""
     memory = Memory()
@@ -92,7 +94,7 @@ class DDPM(Sampler):
     deterministic = False
 
     def step(
-        self, denoiser: Denoiser, v: Tensor, t: float, s: float, memory: Memory, noise: Noise
+        self, denoiser: DenoiserLike, v: Tensor, t: float, s: float, memory: Memory, noise: Noise
     ) -> Tensor:
         """One ancestral step."""
         D, ratio = denoiser(v, t), (s / t) ** 2
@@ -103,7 +105,7 @@ class DDIM(Sampler):
     """Euler's rule in tau, exact where D is constant [2]."""
 
     def step(
-        self, denoiser: Denoiser, v: Tensor, t: float, s: float, memory: Memory, noise: Noise
+        self, denoiser: DenoiserLike, v: Tensor, t: float, s: float, memory: Memory, noise: Noise
     ) -> Tensor:
         """One Euler step."""
         return torch.lerp(denoiser(v, t), v, s / t)
@@ -113,7 +115,7 @@ class Heun(Sampler):
     """The trapezoid rule, second order, two evaluations a step [3]."""
 
     def step(
-        self, denoiser: Denoiser, v: Tensor, t: float, s: float, memory: Memory, noise: Noise
+        self, denoiser: DenoiserLike, v: Tensor, t: float, s: float, memory: Memory, noise: Noise
     ) -> Tensor:
         """One trapezoid step."""
         slope = (v - denoiser(v, t)) / t
@@ -125,7 +127,7 @@ class DPMpp(Sampler):
     """The exponential integrator with one remembered evaluation, second order [4]."""
 
     def step(
-        self, denoiser: Denoiser, v: Tensor, t: float, s: float, memory: Memory, noise: Noise
+        self, denoiser: DenoiserLike, v: Tensor, t: float, s: float, memory: Memory, noise: Noise
     ) -> Tensor:
         """One exponential step with memory."""
         D, h, guess = denoiser(v, t), log(t / s), None
@@ -141,7 +143,7 @@ class Adams(Sampler):
     levels = staticmethod(angle_levels)
 
     def step(
-        self, denoiser: Denoiser, v: Tensor, t: float, s: float, memory: Memory, noise: Noise
+        self, denoiser: DenoiserLike, v: Tensor, t: float, s: float, memory: Memory, noise: Noise
     ) -> Tensor:
         """One step along the angle with memory."""
         u, h = v / sqrt(1 + t**2), atan(s) - atan(t)
@@ -168,14 +170,18 @@ def no_noise(v: Tensor) -> Tensor:
 
 
 def decode(
-    sampler: Sampler, denoiser: Denoiser, z: Tensor, taus: Sequence[float], noise: Noise = no_noise
+    sampler: Sampler,
+    denoiser: DenoiserLike,
+    z: Tensor,
+    taus: Sequence[float],
+    noise: Noise = no_noise,
 ) -> Tensor:
     """Latents z ~ N(0, 1) to values v; ``taus`` falls."""
     v = run(sampler, denoiser, sqrt(1 + taus[0] ** 2) * z, taus, noise)
     return denoiser(v, taus[-1])
 
 
-def encode(sampler: Sampler, denoiser: Denoiser, v: Tensor, taus: Sequence[float]) -> Tensor:
+def encode(sampler: Sampler, denoiser: DenoiserLike, v: Tensor, taus: Sequence[float]) -> Tensor:
     """Values v back to latents z; ``taus`` falls, as in :func:`decode`."""
     top = run(sampler, denoiser, v, taus[::-1], no_noise)
     return top / sqrt(1 + taus[0] ** 2)
