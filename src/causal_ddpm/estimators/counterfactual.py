@@ -220,7 +220,7 @@ def joint_effects(
     _check_numbers(threshold, level, among)
     question = _Question.of(data, nuisances, UnitEffects(among), level)
     w = question.sampling.weights * question.rows.g
-    deltas = makarov.effect_grid(question.rows.laws, w, N_EFFECTS)
+    deltas = makarov.effect_grid(question.rows, w, N_EFFECTS)
     share_bounds, cdf_bounds = question.bounds(np.array([threshold])), question.bounds(deltas)
     for text, kind in zip(
         share_bounds.warnings, share_bounds.details["warning_categories"], strict=True

@@ -23,7 +23,8 @@ the inequality holds for *any* points. With them fixed by other folds, the avera
 estimates E[F1(a*) - F0(b*)], which never exceeds the sharp lower bound, nor falls below the upper
 one less 1: a wrong law makes the bounds wider, not wrong, as long as the propensity (or the law) is
 right (Ji, Lei and Spector 2023, "Model-agnostic covariate-assisted inference on partially
-identified causal effects"). Strict inequalities are points one floating-point number lower.
+identified causal effects"). Strict inequalities are points lower by ``resolution``, a negligible
+part of the outcome's range: effects that differ by less count as equal.
 
 **Quantiles of the effect.** H(delta) >= u for every delta >= q(u), and < u below. Of a grid of
 delta the lower limit of q(u) is therefore the first point where U + z se >= u, less one step, and
@@ -42,8 +43,9 @@ from scipy.special import ndtr
 from causal_ddpm.core.distribution import ConditionalLaw, mid_levels
 from causal_ddpm.estimators.scores import Array
 
-N_POINTS = 16
-_LEVELS = np.concatenate([[0.0], mid_levels(N_POINTS), [1.0]])
+RESOLUTION = 1e-10
+_LEVELS = ndtr(np.concatenate([[-np.inf], np.linspace(-2.6, 2.6, 18), [np.inf]]))
+_GRID_LEVELS = np.concatenate([[0.0], mid_levels(64), [1.0]])
 _REACH = 3.2
 _CHUNK = 64
 
@@ -69,6 +71,11 @@ class Rows:
     omega: tuple[Array, Array]
     laws: tuple[ConditionalLaw, ConditionalLaw]
 
+    @property
+    def resolution(self) -> float:
+        """Differences below it count as none, in units of the outcome."""
+        return RESOLUTION * float(np.ptp(self.y))
+
     def part(self, index: slice) -> Rows:
         """Some of the rows."""
         omega0, omega1 = (omega[index] for omega in self.omega)
@@ -86,17 +93,19 @@ def bound_scores(rows: Rows, deltas: Array) -> Array:
         Effects at which the distribution function of the effect is bounded.
     """
     starts = range(0, len(rows.y), _CHUNK)
-    parts = [_chunk_scores(rows.part(slice(s, s + _CHUNK)), deltas) for s in starts]
+    parts = [
+        _chunk_scores(rows.part(slice(s, s + _CHUNK)), deltas, rows.resolution) for s in starts
+    ]
     return np.concatenate(parts, axis=1)
 
 
-def _chunk_scores(rows: Rows, deltas: Array) -> Array:
+def _chunk_scores(rows: Rows, deltas: Array, resolution: float) -> Array:
     """psi at the best of 2 K candidate points: the points of either law, carried to the other."""
     q0, q1 = (law.quantile(_LEVELS)[:, None, :] for law in rows.laws)
     step = deltas[:, None]
     a = np.concatenate(np.broadcast_arrays(q1, q0 + step), axis=2)
     b = np.concatenate(np.broadcast_arrays(q1 - step, q0), axis=2)
-    at, below = (a, b), (np.nextafter(a, -np.inf), np.nextafter(b, -np.inf))
+    at, below = (a, b), (a - resolution, b - resolution)
     f_at, f_below = _distribution(rows, *at), _distribution(rows, *below)
     lower = _score(rows, (at[0], below[1]), (f_at[0], f_below[1]), sign=1.0)
     candidates = [np.concatenate(pair, axis=2) for pair in zip(at, below, strict=True)]
@@ -124,20 +133,25 @@ def _score(rows: Rows, points: Sequence[Array], values: Sequence[Array], sign: f
     return np.where(gain.max(axis=2) > 0, psi, 0.0)
 
 
-def effect_grid(laws: tuple[ConditionalLaw, ConditionalLaw], w: Array, n_points: int) -> Array:
-    """Effects from the smallest to the largest that the laws allow.
+def effect_grid(rows: Rows, w: Array, n_points: int) -> Array:
+    """Effects from the smallest to the largest that the laws allow, ascending.
 
     Quantiles of Q1(u) - Q0(1 - u), the coupling that spreads effects most, over rows of weight
-    w (n,) and levels u, equally spaced on the Gaussian scale; both ends included. A value that
-    comes up twice is an atom, just before which the distribution function is read as well.
+    w (n,) and levels u, equally spaced on the Gaussian scale; the differences of atoms, and the
+    points just before them.
     """
-    q0, q1 = (law.quantile(_LEVELS)[w > 0] for law in laws)
-    low, high = (q1[:, 0] - q0[:, -1]).min(), (q1[:, -1] - q0[:, 0]).max()
+    q0, q1 = (law.quantile(_GRID_LEVELS)[w > 0] for law in rows.laws)
+    ends = [(q1[:, 0] - q0[:, -1]).min(), (q1[:, -1] - q0[:, 0]).max()]
     spread = q1[:, 1:-1] - q0[:, -2:0:-1]
-    inner = np.quantile(spread, ndtr(np.linspace(-_REACH, _REACH, n_points)), method="inverted_cdf")
-    points, counts = np.unique(inner, return_counts=True)
-    just_below = np.nextafter([low, *points[counts > 1]], -np.inf)
-    return np.unique(np.concatenate([[low, high], points, just_below]))
+    inner = np.quantile(spread, ndtr(np.linspace(-_REACH, _REACH, n_points)))
+    jumps = np.unique(np.subtract.outer(_atoms(q1), _atoms(q0)))
+    jumps = jumps[:: 1 + len(jumps) // n_points]
+    return np.unique(np.concatenate([ends, inner, jumps, jumps - 2 * rows.resolution]))
+
+
+def _atoms(q: Array) -> Array:
+    """Values that two neighbouring quantiles of a row share."""
+    return np.unique(q[:, 1:][q[:, 1:] == q[:, :-1]])
 
 
 def quantile_bounds(deltas: Array, lower: Array, upper: Array, levels: Array) -> Array:

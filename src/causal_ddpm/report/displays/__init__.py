@@ -1,16 +1,19 @@
 """Figures of an analysis; each keeps its numbers: ``frame()`` gives them, ``plot(ax)`` draws.
 
 A display is made from an :class:`~causal_ddpm.evaluation.analysis.Analysis` by its ``of`` method,
-which returns None where the analysis lacks what the picture needs.
+which returns None where the analysis lacks what the picture needs; ``CouplingDisplay`` is made from
+:class:`~causal_ddpm.estimators.counterfactual.JointEffects`.
 """
 
 from causal_ddpm.report.displays.base import Display
 from causal_ddpm.report.displays.comparison import BalanceDisplay, OverlapDisplay
+from causal_ddpm.report.displays.coupling import CouplingDisplay
 from causal_ddpm.report.displays.effects import EffectDisplay, UnitEffectsDisplay
 from causal_ddpm.report.displays.laws import DistributionsDisplay, QuantileDisplay
 
 __all__ = [
     "BalanceDisplay",
+    "CouplingDisplay",
     "Display",
     "DistributionsDisplay",
     "EffectDisplay",
