@@ -109,11 +109,20 @@ class RoleAttention(Backbone):
         self, weights: Weights, x: Tensor, arm: Tensor, mask: Tensor | None = None
     ) -> Tensor:
         """Keys and values of the X and T tokens, (G, layer, k or v, B, heads, m + 1, D / heads)."""
-        return self._tokens(weights, x, arm, mask)[1]
+        e, cache = self._first_tokens(weights, x, arm), []
+        for i in range(self.n_layers):
+            q, k, v = self._qkv(weights, i, e)
+            cache.append(torch.stack([k, v], 1))
+            if i + 1 < self.n_layers:  # nobody looks at what the last layer makes of them
+                e = self._next_tokens(weights, i, e, (q, k, v), mask)
+        return torch.stack(cache, 1)
 
     def tokens(self, weights: Weights, x: Tensor, arm: Tensor) -> Tensor:
         """Encodings of X_1 .. X_m and T after the last layer, (G, B, m + 1, D)."""
-        return self._tokens(weights, x, arm, None)[0]
+        e = self._first_tokens(weights, x, arm)
+        for i in range(self.n_layers):
+            e = self._next_tokens(weights, i, e, self._qkv(weights, i, e), None)
+        return e
 
     def head(self, weights: Weights, context: Tensor, u: Tensor, log_tau: Tensor | float) -> Tensor:
         """Each noisy value looks at the cached tokens and at itself."""
@@ -155,20 +164,26 @@ class RoleAttention(Backbone):
         spread = (place[..., None] * W[:, :, None]).flatten(2)
         return (x.transpose(1, 2) @ spread).unflatten(2, b.shape[1:]) + b[:, None]
 
-    def _tokens(
-        self, weights: Weights, x: Tensor, arm: Tensor, mask: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
+    def _first_tokens(self, weights: Weights, x: Tensor, arm: Tensor) -> Tensor:
+        """X and T before the first layer, (G, B, m + 1, D)."""
         e = self._columns(weights, x)
         own = one_hot(arm, self.n_arms).to(e.dtype) @ weights["arm.W"]
-        e, blind, cache = torch.cat([e, own[:, :, None]], 2), self._mask.to(x.device), []
-        for i in range(self.n_layers):
-            q, k, v = self._qkv(weights, i, e)
-            cache.append(torch.stack([k, v], 1))
-            seen = torch.softmax(q @ k.mT + blind, -1) @ v
-            e = e + _map(weights, f"o{i}", seen.transpose(2, 3).flatten(3))
-            fed = self._feed(weights, i, e)
-            e = e + (fed if mask is None else fed * mask[:, i])
-        return e, torch.stack(cache, 1)
+        return torch.cat([e, own[:, :, None]], 2)
+
+    def _next_tokens(
+        self,
+        weights: Weights,
+        layer: int,
+        e: Tensor,
+        qkv: tuple[Tensor, Tensor, Tensor],
+        mask: Tensor | None,
+    ) -> Tensor:
+        """X and T after a layer, with its dropout."""
+        q, k, v = qkv
+        seen = torch.softmax(q @ k.mT + self._mask.to(e.device), -1) @ v
+        e = e + _map(weights, f"o{layer}", seen.transpose(2, 3).flatten(3))
+        fed = self._feed(weights, layer, e)
+        return e + (fed if mask is None else fed * mask[:, layer])
 
     @cached_property
     def _mask(self) -> Tensor:
