@@ -34,6 +34,7 @@ _HOMES = {
     "causal_ddpm.diffusion.conditional": ["ConditionalDiffusion", "train_conditional"],
     "causal_ddpm.diffusion.settings": ["DiffusionSettings"],
     "causal_ddpm.diffusion.stream": ["ParquetDiffusion", "train_parquet"],
+    "causal_ddpm.diffusion.joint": ["FittedJoint", "JointDiffusion"],
     "causal_ddpm.estimators.api": ["estimate_effects"],
     "causal_ddpm.estimators.counterfactual": ["JointEffects", "joint_effects"],
     "causal_ddpm.evaluation.analysis": ["Analysis", "analyse"],
@@ -78,6 +79,10 @@ if TYPE_CHECKING:
     from causal_ddpm.diffusion.conditional import (
         ConditionalDiffusion as ConditionalDiffusion,
         train_conditional as train_conditional,
+    )
+    from causal_ddpm.diffusion.joint import (
+        FittedJoint as FittedJoint,
+        JointDiffusion as JointDiffusion,
     )
     from causal_ddpm.diffusion.settings import DiffusionSettings as DiffusionSettings
     from causal_ddpm.diffusion.stream import (

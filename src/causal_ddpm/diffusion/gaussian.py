@@ -55,22 +55,18 @@ class Moments:
     spread: Tensor
 
     @classmethod
-    def of(cls, seen: Tensor, present: Tensor, variance: Tensor | None = None) -> "Moments":
-        """Moments of n rows, shrunk; each pair of columns from the rows that have both.
+    def of(cls, seen: Tensor, variance: Tensor | None = None) -> "Moments":
+        """Moments of n rows, off-diagonal ones shrunk.
 
         Parameters
         ----------
         seen : Tensor, shape (n, K)
-        present : Tensor of bool, shape (n, K)
         variance : Tensor, shape (K,), optional
             Variance of the values themselves; that of what is seen by default.
         """
-        here = present.double()
-        count = here.sum(0).clamp(min=1)
-        mean = (seen.double() * here).sum(0) / count
-        away = (seen.double() - mean) * here
-        cov = away.T @ away / (here.T @ here).clamp(min=1)
-        cov = _nearest(_shrunk(cov, away, here))
+        mean = seen.double().mean(0)
+        away = seen.double() - mean
+        cov = _shrunk(away.T @ away / len(seen), away)
         own = cov.diagonal()
         spread = own * 0 if variance is None else (variance.double() - own).clamp(min=0)
         return cls(mean.float(), cov.float(), spread.float())
@@ -178,18 +174,11 @@ class Gaussian:
         return self.sample(m, 0.0, w)
 
 
-def _shrunk(cov: Tensor, away: Tensor, here: Tensor) -> Tensor:
+def _shrunk(cov: Tensor, away: Tensor) -> Tensor:
     """Correlations times (1 - intensity) [Schaefer, Strimmer 2005]."""
     sd = cov.diagonal().clamp(min=1e-12).sqrt()
-    corr, unit = cov / sd / sd[:, None], away / sd
-    n = (here.T @ here).clamp(min=2)
-    noise = ((unit.square().T @ unit.square()) / n - corr**2).clamp(min=0) / n
+    corr, unit, n = cov / sd / sd[:, None], away / sd, len(away)
+    noise = (unit.square().T @ unit.square() / n - corr**2).clamp(min=0) / n
     off = ~torch.eye(len(cov), dtype=torch.bool, device=cov.device)
     intensity = (noise[off].sum() / corr[off].square().sum().clamp(min=1e-12)).clamp(max=1.0)
     return torch.where(off, cov * (1 - intensity), cov)
-
-
-def _nearest(cov: Tensor) -> Tensor:
-    """Without the negative eigenvalues that pairwise moments may have."""
-    values, vectors = torch.linalg.eigh((cov + cov.T) / 2)
-    return (vectors * values.clamp(min=0)) @ vectors.T

@@ -139,11 +139,6 @@ class VectorDiffusion:
         mean, sd = (tensors[f"standardiser/{k}"].numpy() for k in ("mean", "sd"))
         return cls(Standardiser(mean, sd), engine)
 
-    def to_state(self) -> dict[str, Any]:
-        """State as one tree, for :func:`causal_ddpm.diffusion.persistence.save_model`."""
-        tensors, meta = self.state_dict()
-        return {"tensors": tensors, "meta": meta}
-
     # -- inside ----------------------------------------------------------------------------
     def _reading(self) -> Reading:
         device = self.engine.weights["out.b"].device
@@ -240,7 +235,7 @@ def train_vector(
     engine = train_masked(
         CellRows.of(seen, none, none, present),
         Layout.numbers(seen.shape[1]),
-        Moments.of(seen, present),
+        Moments.of(seen),
         [torch.arange(seen.shape[1], device=device) < d],
         settings,
         seed_sequence(random_state),
