@@ -113,6 +113,17 @@ def missing_treatment(missing: int, n: int, column: str) -> DataError:
     )
 
 
+def check_observed(available: Sequence[str], wanted: Sequence[str]) -> None:
+    """Refuse rows without the treatment or the outcome that were observed."""
+    missing = [name for name in wanted if name not in available]
+    if missing:
+        raise DataError(
+            f"the rows have no column '{missing[0]}'",
+            "the treatment and the outcome that were observed",
+            "A counterfactual starts from what happened.",
+        )
+
+
 def finite_outcome(series: nw.Series[Any]) -> NDArray[np.float64]:
     """Float outcome; refuses text, missing, infinite and constant values."""
     y = as_float(series, "a numeric outcome")

@@ -12,7 +12,7 @@ then read at cells and doses that no unit, or few units, received.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Literal
@@ -80,6 +80,19 @@ class Treatment:
         """Every combination of the factors, run or not; empty for other kinds."""
         return tuple(product((0, 1), repeat=len(self.names))) if self.kind == "factors" else ()
 
+    @property
+    def control(self) -> Any:
+        """The first arm, or the cell without any factor.
+
+        Raises
+        ------
+        DataError
+            For a dose, which has none.
+        """
+        if self.kind == "dose":
+            raise DataError("a dose has no control", "the dose to compare with")
+        return self.labels[0] if self.labels else (0,) * len(self.names)
+
     # -- worlds ----------------------------------------------------------------------------
     def value_of(self, arm: Any, n: int) -> Values:
         """One world as observed values would be: a code, a dose (or n of them), a cell.
@@ -116,12 +129,6 @@ class Treatment:
         equal = values == self.value_of(arm, len(values))
         return np.asarray(equal.all(axis=1) if equal.ndim == 2 else equal)
 
-    def groups(self, values: Values) -> Iterator[tuple[int, NDArray[np.int64]]]:
-        """Arm codes and the positions of their rows."""
-        codes = values if self.labels else np.zeros(len(values), dtype=np.int64)
-        for code in np.unique(codes):
-            yield int(code), np.flatnonzero(codes == code)
-
     def strata(self, values: Values) -> NDArray[np.int64]:
         """Labels to balance folds by: arms, cells, or fifths of the dose; shape (n,)."""
         if self.kind == "dose":
@@ -139,13 +146,7 @@ class Treatment:
         DataError
             If a column is missing or holds something else.
         """
-        for name in self.names:
-            if name not in frame.columns:
-                raise DataError(
-                    f"the rows have no column '{name}'",
-                    "the treatment and the outcome that were observed",
-                    "A counterfactual starts from what happened.",
-                )
+        checks.check_observed(frame.columns, self.names)
         if self.kind == "factors":
             return np.column_stack([_zero_one(frame[name]) for name in self.names])
         series = frame[self.names[0]]

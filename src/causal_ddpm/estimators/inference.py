@@ -25,6 +25,7 @@ from causal_ddpm.core.errors import (
 )
 from causal_ddpm.core.estimand import Estimand
 from causal_ddpm.core.estimate import Estimate, influence_covariance
+from causal_ddpm.core.treatment import require_binary
 from causal_ddpm.estimators.scores import Array, row_influence
 from causal_ddpm.nuisance.crossfit import Nuisances
 from causal_ddpm.nuisance.folds import FEW_CLUSTERS, MIN_CLUSTERS
@@ -71,8 +72,10 @@ class Sampling:
         Raises
         ------
         DataError
-            With fewer than five clusters, or when an arm has no row of positive weight.
+            With fewer than five clusters, when an arm has no row of positive weight, or when the
+            treatment is not binary.
         """
+        require_binary(data.treatment_schema, "the estimators of effects")
         for arm, word in enumerate(ARM_WORDS):
             if not data.weights[data.treatment == arm].any():
                 raise DataError(

@@ -19,8 +19,9 @@ FEW_CLUSTERS = 30
 def draw_folds(data: CausalData, n_folds: int, random_state: Seed) -> NDArray[np.int64]:
     """Assign each row to one of ``n_folds`` folds.
 
-    Without clusters the rows of each arm are spread evenly over the folds. With clusters whole
-    clusters are dealt out, the largest first, to the fold where they balance both arms best.
+    Without clusters the rows of each arm (cell of factors, fifth of the doses) are spread evenly
+    over the folds. With clusters whole
+    clusters are dealt out, the largest first, to the fold where they balance the arms best.
 
     Parameters
     ----------
@@ -47,21 +48,22 @@ def draw_folds(data: CausalData, n_folds: int, random_state: Seed) -> NDArray[np
     """
     if n_folds < 2:
         raise DataError(f"n_folds is {n_folds}", "at least 2 folds")
-    check_arm_sizes(data.treatment, n_folds)
+    check_arm_sizes(data, n_folds)
     rng = stream(random_state, "folds")
+    strata = data.treatment_schema.strata(data.treatment)
     if data.clusters is None:
-        return stratified_folds(data.treatment, n_folds, rng)
+        return stratified_folds(strata, n_folds, rng)
     n_clusters = len(np.unique(data.clusters))
     _check_clusters(n_clusters, n_folds)
-    folds = cluster_folds(data.treatment, data.clusters, n_folds, rng)
-    _check_arms_spread(data.treatment, folds)
+    folds = cluster_folds(strata, data.clusters, n_folds, rng)
+    _check_arms_spread(data, folds)
     return folds
 
 
-def check_arm_sizes(arm: NDArray[np.int64], n_folds: int) -> None:
+def check_arm_sizes(data: CausalData, n_folds: int) -> None:
     """Refuse when an arm has fewer than two rows a fold."""
-    for a, name in ((0, "untreated"), (1, "treated")):
-        count = int(np.sum(arm == a))
+    for name, rows in _rows_of_arms(data):
+        count = int(rows.sum())
         if count < 2 * n_folds:
             raise DataError(
                 f"there are only {count} {name} rows",
@@ -122,10 +124,19 @@ def _check_clusters(n_clusters: int, n_folds: int) -> None:
         )
 
 
-def _check_arms_spread(arm: NDArray[np.int64], folds: NDArray[np.int64]) -> None:
-    """Leaving out any two folds must leave rows of both arms."""
-    for a, name in ((0, "untreated"), (1, "treated")):
-        if len(np.unique(folds[arm == a])) < 3:
+def _rows_of_arms(data: CausalData) -> list[tuple[str, NDArray[np.bool_]]]:
+    """What each arm is called, and its rows; nothing for doses and factors."""
+    schema = data.treatment_schema
+    names = [f"'{label}'" for label in schema.labels]
+    if schema.kind == "binary":
+        names = ["untreated", "treated"]
+    return [(name, data.treatment == a) for a, name in enumerate(names)]
+
+
+def _check_arms_spread(data: CausalData, folds: NDArray[np.int64]) -> None:
+    """Leaving out any two folds must leave rows of every arm."""
+    for name, rows in _rows_of_arms(data):
+        if len(np.unique(folds[rows])) < 3:
             raise DataError(
                 f"the {name} rows lie in too few clusters to be split",
                 f"{name} rows in at least three clusters",

@@ -2,12 +2,9 @@
 
     Y | x, a  ~  p_a(x) delta_c + (1 - p_a(x)) L_a(x)
 
-The counterfactual of a unit follows from the copula of its two potential outcomes given x, which no
-data identify. Both worlds share the noise eps, the treated world adds its own eta:
-
-    z_0 = eps,   z_1 = (eps + lambda eta) / sqrt(1 + lambda^2),   rho = 1 / sqrt(1 + lambda^2)
-
-so lambda = 0 is rank invariance and lambda = infinity independence (``treatment_strength``).
+A world a is an arm, a dose, or a cell of factors (:mod:`causal_ddpm.core.treatment`). The
+counterfactual of a unit follows from the copula of its potential outcomes given x, which no data
+identify (:mod:`causal_ddpm.nuisance.coupling`).
 """
 
 from __future__ import annotations
@@ -22,13 +19,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
+from causal_ddpm.core import checks
 from causal_ddpm.core.covariates import Column, Covariates
 from causal_ddpm.core.data import CausalData, read_covariates
 from causal_ddpm.core.distribution import ConditionalLaw
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.random import Seed, stream
+from causal_ddpm.core.treatment import Treatment, Values
 from causal_ddpm.diffusion.persistence import load_model, save_model
 from causal_ddpm.nuisance.continuous import FittedContinuous
+from causal_ddpm.nuisance.coupling import Correlation, carried, correlations
 from causal_ddpm.nuisance.two_part import EmpiricalPart, FittedAtom
 
 Array = NDArray[np.float64]
@@ -39,7 +39,9 @@ class PotentialOutcomeLaw:
     """The fitted law of Y(a) given X.
 
     ``X`` is a frame with the confounder columns of the training data (or ``Covariates``, or a
-    numeric array in the same column order); ``arm`` is 0 or 1. The law is predictive: it holds the
+    numeric array in the same column order). ``arm`` is 0 or 1; with treatments of other kinds it
+    is the label of an arm, a dose (one number, or one a row), or a cell of factors as a tuple of
+    0/1 or a mapping by name, run or never run. The law is predictive: it holds the
     noise of the outcome and some of the uncertainty of the fit, so it is a little wider than the
     true law.
     """
@@ -47,22 +49,25 @@ class PotentialOutcomeLaw:
     continuous: FittedContinuous | EmpiricalPart
     atom: FittedAtom | None
     columns: tuple[Column, ...]
-    names: tuple[str, str]
+    treatment: Treatment
+    outcome_name: str
     n_train: int
     report: Mapping[str, Any] = field(default_factory=dict)
 
-    def predictive(self, X: Any, arm: int, n_nodes: int = 32) -> ConditionalLaw:
+    def predictive(self, X: Any, arm: Any, n_nodes: int = 32) -> ConditionalLaw:
         """The law of Y(arm) for each row of X, with ``n_nodes`` quantile nodes.
 
         Raises
         ------
         DataError
-            If ``arm`` is not 0 or 1, or X lacks a column.
+            If ``arm`` is no world of the treatment, or X lacks a column.
         """
-        if arm not in (0, 1):
-            raise DataError(f"the arm is {arm!r}", "0 (untreated) or 1 (treated)")
         covariates = read_covariates(X, self.columns)
-        nodes = self.continuous.nodes(covariates, arm, n_nodes)
+        return self._law(*self.treatment.under(covariates, arm), n_nodes)
+
+    def _law(self, covariates: Covariates, code: int, n_nodes: int) -> ConditionalLaw:
+        """The law of rows as learners read them, under the arm of this code."""
+        nodes = self.continuous.nodes(covariates, code, n_nodes)
         if self.atom is None:
             return ConditionalLaw(nodes)
         support = (-np.inf, np.inf)
@@ -70,10 +75,10 @@ class PotentialOutcomeLaw:
             support = self.continuous.support
         else:
             support = (float(self.continuous.values[0]), float(self.continuous.values[-1]))
-        probability = self.atom.probability(covariates, arm)
+        probability = self.atom.probability(covariates, code)
         return ConditionalLaw(nodes, self.atom.value, probability, support)
 
-    def mean(self, X: Any, arm: int) -> Array:
+    def mean(self, X: Any, arm: Any) -> Array:
         """E[Y(arm) | X], shape (n,), in units of the outcome."""
         return self.predictive(X, arm, n_nodes=16).mean()
 
@@ -90,14 +95,37 @@ class PotentialOutcomeLaw:
         """
         if not isinstance(self.continuous, FittedContinuous):
             raise DataError("there is no diffusion in this law", "an outcome with more values")
+        if not self.treatment.labels:
+            raise DataError(f"the treatment is of kind '{self.treatment.kind}'", "arms")
         return self.continuous.arm_probability(read_covariates(X, self.columns))
 
-    def cate(self, X: Any, arm: int = 1, control: int = 0) -> Array:
-        """E[Y(arm) - Y(control) | X], shape (n,). A plug-in: no interval comes with it."""
-        covariates = read_covariates(X, self.columns)
-        return self.mean(covariates, arm) - self.mean(covariates, control)
+    def cate(self, X: Any, arm: Any = 1, control: Any = None) -> Array:
+        """E[Y(arm) - Y(control) | X], shape (n,). A plug-in: no interval comes with it.
 
-    def quantile(self, X: Any, arm: int, levels: Sequence[float] | ArrayLike) -> Array:
+        ``control`` is the first arm, or the cell without any factor, when left out.
+        """
+        covariates = read_covariates(X, self.columns)
+        base = self.treatment.control if control is None else control
+        return self.mean(covariates, arm) - self.mean(covariates, base)
+
+    def dose_response(self, X: Any, grid: ArrayLike) -> tuple[Array, Array]:
+        """The grid, and the mean of E[Y(dose) | X] over the rows of X, both of shape (G,).
+
+        A plug-in of the law: it inherits the bias of the fit, and no interval comes with it.
+
+        Raises
+        ------
+        DataError
+            If the treatment is no dose, or the grid leaves the observed range.
+        """
+        if self.treatment.kind != "dose":
+            raise DataError(f"the treatment is of kind '{self.treatment.kind}'", "a dose")
+        covariates = read_covariates(X, self.columns)
+        doses = np.atleast_1d(np.asarray(grid, dtype=float))
+        self.treatment.value_of(doses, len(doses))
+        return doses, np.asarray([self.mean(covariates, dose).mean() for dose in doses])
+
+    def quantile(self, X: Any, arm: Any, levels: Sequence[float] | ArrayLike) -> Array:
         """Quantiles of Y(arm) given X, shape (n, len(levels))."""
         u = np.atleast_1d(np.asarray(levels, dtype=float))
         if not ((u > 0) & (u < 1)).all():
@@ -105,7 +133,7 @@ class PotentialOutcomeLaw:
         n_nodes = 128 if min(u.min(), 1 - u.max()) < 1 / 32 else 32
         return self.predictive(X, arm, n_nodes).quantile(u)
 
-    def cdf(self, X: Any, arm: int, y: ArrayLike) -> Array:
+    def cdf(self, X: Any, arm: Any, y: ArrayLike) -> Array:
         """P(Y(arm) <= y | X) on a grid y of shape (G,), shape (n, G)."""
         return self.predictive(X, arm, n_nodes=64).cdf(y)
 
@@ -116,7 +144,7 @@ class PotentialOutcomeLaw:
         """
         return self.predictive(X, arm, n_nodes).density(y)
 
-    def sample(self, X: Any, arm: int, n_samples: int = 1, random_state: Seed = None) -> Array:
+    def sample(self, X: Any, arm: Any, n_samples: int = 1, random_state: Seed = None) -> Array:
         """Draws of Y(arm) given X, shape (n, n_samples)."""
         rng = stream(random_state, "law", "sample")
         return self.predictive(X, arm, n_nodes=128).sample(n_samples, rng)
@@ -124,64 +152,58 @@ class PotentialOutcomeLaw:
     def counterfactual(
         self,
         rows: Any,
-        arm: int,
+        arm: Any,
         treatment_strength: float = 0.0,
-        correlation: float | None = None,
+        correlation: Correlation | None = None,
         random_state: Seed = 0,
     ) -> Array:
         """The outcome each row would have had under ``arm``.
 
-        The observed outcome is turned into its rank under the observed arm, the rank is carried to
-        the other world, and decoded there. Rows already under ``arm`` keep what was observed.
+        The observed outcome is turned into its rank in the observed world, the rank is carried to
+        the other world, and decoded there. Rows already under ``arm`` keep what was observed. With
+        one seed, the answers for several arms are one joint draw for each row.
 
         Parameters
         ----------
         rows : CausalData or frame
             Rows with confounders, treatment and outcome.
-        arm : int
-            0 or 1.
+        arm : int, or a label, a dose or a cell
         treatment_strength : float
-            lambda >= 0 of the module page: 0 is rank invariance, infinity independence.
-        correlation : float, optional
-            rho in [-1, 1] itself; overrides ``treatment_strength``.
+            lambda >= 0: 0 is rank invariance, infinity independence.
+        correlation : float, or mapping of labels to floats, optional
+            rho in [-1, 1] itself (several arms: of each with the control); overrides
+            ``treatment_strength``.
         random_state : seed
-            For the noise eta (and for ranks within an atom).
+            For the noise (and for ranks within an atom).
 
         Returns
         -------
         ndarray, shape (n,)
             Not identified by any data: the answer rests on the chosen coupling.
         """
-        rho = _coupling(treatment_strength, correlation)
-        covariates, treatment, outcome = self._observed(rows)
-        result, rng = outcome.copy(), stream(random_state, "law", "counterfactual")
-        other = np.flatnonzero(treatment != arm)
-        if len(other):
-            here = covariates.rows(other)
-            source = self.predictive(here, 1 - arm, n_nodes=64)
-            z = ndtri(np.clip(source.rank(outcome[other], rng), 1e-9, 1 - 1e-9))
-            z = rho * z + np.sqrt(1 - rho**2) * rng.standard_normal(len(other))
-            target = self.predictive(here, arm, n_nodes=64)
-            result[other] = target.inverse(ndtr(z)[:, None])[:, 0]
+        rho = correlations(self.treatment, treatment_strength, correlation)
+        covariates, values, outcome = self._observed(rows)
+        inputs, own = self.treatment.inputs(covariates, values)
+        there, code = self.treatment.under(covariates, arm)
+        moved = ~self.treatment.same(values, arm)
+        rng, z = stream(random_state, "law", "counterfactual"), np.zeros(len(own))
+        for a in np.unique(own[moved]):
+            here = np.flatnonzero(moved & (own == a))
+            rank = self._law(inputs.rows(here), int(a), 64).rank(outcome[here], rng)
+            z[here] = ndtri(np.clip(rank, 1e-9, 1 - 1e-9))
+        u, result = ndtr(carried(z, own, code, rho, random_state)), outcome.copy()
+        if moved.any():
+            target = self._law(there.rows(moved), code, 64)
+            result[moved] = target.inverse(u[moved, None])[:, 0]
         return result
 
-    def _observed(self, rows: Any) -> tuple[Covariates, NDArray[np.int64], Array]:
+    def _observed(self, rows: Any) -> tuple[Covariates, Values, Array]:
         if isinstance(rows, CausalData):
             return rows.covariates, rows.treatment, np.asarray(rows.outcome)
         frame = nw.from_native(rows, eager_only=True)
-        missing = [name for name in self.names if name not in frame.columns]
-        if missing:
-            raise DataError(
-                f"the rows have no column '{missing[0]}'",
-                "the treatment and the outcome that were observed",
-                "A counterfactual starts from what happened.",
-            )
-        treatment, outcome = (frame[name].to_numpy() for name in self.names)
-        return (
-            read_covariates(rows, self.columns),
-            np.asarray(treatment).astype(np.int64),
-            np.asarray(outcome, dtype=float),
-        )
+        checks.check_observed(frame.columns, (*self.treatment.names, self.outcome_name))
+        values, outcome = self.treatment.read(frame), frame[self.outcome_name].to_numpy()
+        return read_covariates(rows, self.columns), values, np.array(outcome, dtype=float)
 
     def save(self, path: str | Path) -> Path:
         """Write the law to a file (JSON and safetensors in a zip, no pickle)."""
@@ -202,17 +224,6 @@ class PotentialOutcomeLaw:
     def __repr__(self) -> str:
         atom = "" if self.atom is None else f", atom at {self.atom.value:g}"
         return (
-            f"PotentialOutcomeLaw of {self.names[1]} given {len(self.columns)} confounders and "
-            f"{self.names[0]} ({self.n_train:,} training rows{atom})"
+            f"PotentialOutcomeLaw of {self.outcome_name} given {len(self.columns)} confounders and "
+            f"{self.treatment.name} ({self.n_train:,} training rows{atom})"
         )
-
-
-def _coupling(treatment_strength: float, correlation: float | None) -> float:
-    """rho from lambda, or rho itself."""
-    if correlation is not None:
-        if not -1.0 <= correlation <= 1.0:
-            raise DataError(f"the correlation is {correlation}", "a number between -1 and 1")
-        return float(correlation)
-    if not treatment_strength >= 0.0:
-        raise DataError(f"treatment_strength is {treatment_strength}", "a number of at least 0")
-    return float(1.0 / np.sqrt(1.0 + treatment_strength**2))

@@ -18,6 +18,7 @@ from causal_ddpm.core.parallel import run_jobs
 from causal_ddpm.core.progress import Progress, silent
 from causal_ddpm.core.protocols import Array, Learner, OutcomePredictions
 from causal_ddpm.core.random import Seed, integer_seed
+from causal_ddpm.core.treatment import require_binary
 from causal_ddpm.nuisance.encoding import Encoder
 from causal_ddpm.nuisance.learners.sklearn_learner import SklearnLearner, fit_clone, is_sklearn
 from causal_ddpm.nuisance.propensity import GUARD, both_arms, log_loss
@@ -52,6 +53,7 @@ class LearnerOutcomeModel:
         progress: Progress = silent,
     ) -> OutcomePredictions:
         """Predict each row from a fit on the other folds; see the OutcomeModel protocol."""
+        require_binary(data.treatment_schema, "LearnerOutcomeModel")
         learner = _as_learner(self.learner)
         stack = LocationStack((learner,), encoder=self.encoder)
         folds = np.unique(fold_ids)
@@ -93,6 +95,7 @@ class LearnerPropensityModel:
         self, data: CausalData, fold_ids: NDArray[np.int64], random_state: Seed, n_jobs: int = 1
     ) -> tuple[Array, Mapping[str, Any]]:
         """Out-of-fold probabilities, shape (n, 2); see the PropensityModel protocol."""
+        require_binary(data.treatment_schema, "the propensity")
         folds = np.unique(fold_ids)
         jobs = [(self, data, fold_ids != k, integer_seed(random_state, int(k))) for k in folds]
         treated = np.empty(data.n)

@@ -22,6 +22,7 @@ from causal_ddpm.core.protocols import OutcomePredictions
 from causal_ddpm.core.random import Seed, seed_sequence
 from causal_ddpm.diffusion.conditional import DiffusionSettings
 from causal_ddpm.diffusion.roles import check_names
+from causal_ddpm.nuisance.arms import stack_for
 from causal_ddpm.nuisance.continuous import ContinuousSettings, SharedScalars
 from causal_ddpm.nuisance.folds import draw_folds
 from causal_ddpm.nuisance.law import PotentialOutcomeLaw
@@ -33,6 +34,10 @@ from causal_ddpm.nuisance.two_part import TwoPartSettings, cross_fit_parts, refi
 @dataclass(frozen=True)
 class PotentialOutcomeModel:
     """Settings of the diffusion law of Y(a) given X; fitting leaves them untouched.
+
+    Worlds a are the two arms of a binary treatment, one of several arms, doses, or cells of factors
+    (:class:`CausalData` says which). Arms are kept apart by every learner; doses and factors stand
+    beside the confounders in one conditional law.
 
     Parameters
     ----------
@@ -91,8 +96,8 @@ class PotentialOutcomeModel:
         """
         self.check_columns(data)
         self._check_folds(fold_ids)
-        settings = self._settings()
         sample = sample_of(data, fold_ids)
+        settings = self._settings(sample.n_arms)
         parts = cross_fit_parts(settings, sample, random_state, n_jobs, progress)
         laws = tuple(parts.law(a) for a in range(sample.n_arms))
         mean = np.column_stack([law.mean() for law in laws])
@@ -123,15 +128,17 @@ class PotentialOutcomeModel:
         root = seed_sequence(random_state)
         fold_ids = draw_folds(data, self.n_folds, seed_sequence(root, "folds"))
         self._check_folds(fold_ids)
-        settings = self._settings()
-        parts = cross_fit_parts(settings, sample_of(data, fold_ids), root, n_jobs, progress)
+        sample = sample_of(data, fold_ids)
+        settings = self._settings(sample.n_arms)
+        parts = cross_fit_parts(settings, sample, root, n_jobs, progress)
         continuous, atom = refit_parts(settings, parts, root)
         progress("outcome model", 1.0)
         return PotentialOutcomeLaw(
             continuous=continuous,
             atom=atom,
             columns=data.covariates.columns,
-            names=(data.treatment_name, data.outcome_name),
+            treatment=data.treatment_schema,
+            outcome_name=data.outcome_name,
             n_train=data.n,
             report={"model": self.name, **parts.report},
         )
@@ -145,10 +152,11 @@ class PotentialOutcomeModel:
         """
         check_names(self.diffusion.graph or (), data.covariates.names)
 
-    def _settings(self) -> TwoPartSettings:
-        stack = self.stack if self.location == "stack" else None
-        continuous = ContinuousSettings(stack, self.diffusion, self.n_nodes, self.shared)
-        return TwoPartSettings(self.stack, continuous)
+    def _settings(self, n_arms: int) -> TwoPartSettings:
+        stack = stack_for(self.stack, n_arms)
+        location = stack if self.location == "stack" else None
+        continuous = ContinuousSettings(location, self.diffusion, self.n_nodes, self.shared)
+        return TwoPartSettings(stack, continuous)
 
     def _check_folds(self, fold_ids: NDArray[np.int64]) -> None:
         n_folds = len(np.unique(fold_ids))
@@ -162,8 +170,8 @@ class PotentialOutcomeModel:
 
 def sample_of(data: CausalData, fold_ids: NDArray[np.int64]) -> Sample:
     """What the learners see of the data: all rows, in their folds."""
+    schema = data.treatment_schema
+    covariates, arm = schema.inputs(data.covariates, data.treatment)
     weights = data.weights if data.has_weights else None
     rows = np.ones(data.n, dtype=bool)
-    return Sample(
-        data.covariates, data.treatment, data.outcome, weights, fold_ids, rows, len(data.arms)
-    )
+    return Sample(covariates, arm, data.outcome, weights, fold_ids, rows, schema.n_arms)

@@ -24,6 +24,7 @@ from causal_ddpm.core.data import CausalData, read_covariates
 from causal_ddpm.core.parallel import run_jobs
 from causal_ddpm.core.protocols import Array
 from causal_ddpm.core.random import Seed, integer_seed, stream
+from causal_ddpm.core.treatment import require_binary
 from causal_ddpm.nuisance.boosting import (
     FittedTrees,
     TreeSettings,
@@ -315,6 +316,7 @@ class PropensityMix:
         self, data: CausalData, fold_ids: NDArray[np.int64], random_state: Seed, n_jobs: int = 1
     ) -> tuple[Array, Mapping[str, Any]]:
         """Out-of-fold probabilities, shape (n, 2), and what was chosen in each fold."""
+        require_binary(data.treatment_schema, "the propensity")
         folds = np.unique(fold_ids)
         jobs = [
             (self.probability, data, fold_ids != k, integer_seed(random_state, int(k)))
@@ -333,6 +335,7 @@ class PropensityMix:
 
     def fit(self, data: CausalData, random_state: Seed) -> FittedPropensity:
         """Fit on all rows, for new data."""
+        require_binary(data.treatment_schema, "the propensity")
         mix = self.probability.fit(
             data.covariates,
             data.treatment,
