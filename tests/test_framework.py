@@ -13,7 +13,7 @@ from causal_ddpm import (
     SyntheticDataError,
     estimate_effects,
 )
-from causal_ddpm.core.data import SYNTHETIC_MARKER
+from causal_ddpm.core.synthetic import SYNTHETIC_MARKER
 from causal_ddpm.dgp.ai_adoption import simulate
 from causal_ddpm.diffusion.settings import _CHOICES
 

@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from causal_ddpm.core.data import SYNTHETIC_MARKER, CausalData
+from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.errors import CausalDDPMError, DataError
 from causal_ddpm.core.estimand import ATE, ATT, Estimand
 from causal_ddpm.core.random import seed_sequence
+from causal_ddpm.core.synthetic import SYNTHETIC_MARKER
 from causal_ddpm.nuisance.crossfit import Nuisances, fit_nuisances
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from causal_ddpm.core.data import SYNTHETIC_MARKER, CausalData, read_covariates
+from causal_ddpm.core.data import CausalData, read_covariates
 from causal_ddpm.core.errors import CausalDDPMError, DataError
+from causal_ddpm.core.synthetic import SYNTHETIC_MARKER
 
 CONFOUNDERS = ["size", "owner", "sector"]
 

@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from causal_ddpm.core.data import SYNTHETIC_MARKER, CausalData
+from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.errors import DataError, OverlapError, SmallSampleWarning, SyntheticDataError
 from causal_ddpm.core.estimand import ATE, ATT, ATU, QTE, Estimand, PotentialDistributions
 from causal_ddpm.core.estimate import Estimate
 from causal_ddpm.core.random import seed_sequence
+from causal_ddpm.core.synthetic import SYNTHETIC_MARKER
 from causal_ddpm.dgp.confounded import LINEAR
 from causal_ddpm.estimators import api
 from causal_ddpm.estimators.api import estimate_effects, estimate_with, median_of_repeats

@@ -17,10 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from causal_ddpm.core import checks
 from causal_ddpm.core.covariates import Column, Covariates
 from causal_ddpm.core.errors import DataError
+from causal_ddpm.core.synthetic import SYNTHETIC_MARKER
 from causal_ddpm.core.treatment import Kind, Label, Values, read_treatment
-
-SYNTHETIC_MARKER = "__synthetic__"
-"""Boolean column that marks generated rows; estimators refuse to count them."""
 
 Array = NDArray[np.float64]
 WeightsType = Literal["sampling", "frequency"]

@@ -24,10 +24,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from causal_ddpm.core.data import SYNTHETIC_MARKER
 from causal_ddpm.core.errors import DataError, SyntheticDataError
 from causal_ddpm.core.progress import Progress, silent
 from causal_ddpm.core.random import Seed, seed_sequence, stream
+from causal_ddpm.core.synthetic import SYNTHETIC_MARKER
 from causal_ddpm.diffusion.columns import Array, Level
 from causal_ddpm.diffusion.gaussian import Moments
 from causal_ddpm.diffusion.masked import CellRows

@@ -18,8 +18,8 @@ from scipy.special import ndtr
 from torch import Tensor
 
 from causal_ddpm.core import checks
-from causal_ddpm.core.data import SYNTHETIC_MARKER
 from causal_ddpm.core.errors import DataError
+from causal_ddpm.core.synthetic import SYNTHETIC_MARKER
 from causal_ddpm.diffusion.columns import Array, TableColumn, read_column
 from causal_ddpm.diffusion.masked import Layout, unit_length
 
