@@ -53,12 +53,12 @@ class CouplingDisplay:
             raise DataError(f"there is no curve of {quantity!r}", " or ".join(bounds.index))
         curve = effects.frame()
         rows = curve[["correlation", "treatment_strength"]].assign(value=curve[quantity])
-        label = (
-            f"{float(quantity[1:]):.4g} quantile of the effect"
-            if quantity != "share"
-            else (f"Share with an effect of at most {effects.threshold:g}")
-        )
-        return cls(rows.assign(**bounds.loc[quantity].to_dict()), label, quantity == "share")
+        for name in bounds.columns:
+            rows[name] = float(bounds[name][quantity])
+        label = f"Share with an effect of at most {effects.threshold:g}"
+        if quantity != "share":
+            label = f"{quantity[1:]} quantile of the effect"
+        return cls(rows, label, quantity == "share")
 
     def frame(self) -> pd.DataFrame:
         """One row a correlation."""
