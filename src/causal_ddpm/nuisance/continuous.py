@@ -1,13 +1,14 @@
 """Cross-fitting of the continuous part of an outcome law: location, scale, shape and kappa.
 
 See ``nuisance.location`` for the location, ``nuisance.shape`` for the rest. Rows on an atom do not
-train this part, but every row is read.
+train this part, but every row is read. A heavy-tailed outcome is learnt on the scale of its normal
+scores, one scale a fold, and its quantiles are carried back (``nuisance.normal_scores``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from causal_ddpm.nuisance.location import (
     fit_location,
     held_out_weights,
 )
+from causal_ddpm.nuisance.normal_scores import NormalScores, fit_normal_scores
 from causal_ddpm.nuisance.shape import (
     ShapeReading,
     ShapeTask,
@@ -64,10 +66,26 @@ class ContinuousSettings:
     diffusion: DiffusionSettings
     n_nodes: int | None
     shared: SharedScalars | None
+    heavy_tailed: bool = False
 
     def nodes_for(self, n: int) -> int:
         """Number of quantile nodes to read."""
         return self.n_nodes or (32 if n < LARGE_SAMPLE else 16)
+
+
+@dataclass(frozen=True)
+class Support:
+    """Where quantile nodes must stay: in an interval, or in the range of what trained them."""
+
+    low: float = -np.inf
+    high: float = np.inf
+    observed: bool = False
+
+    def of(self, sample: Sample, rows: NDArray[np.int64]) -> tuple[float, float]:
+        """Interval of a model that was trained on some rows."""
+        if not self.observed:
+            return self.low, self.high
+        return float(sample.outcome[rows].min()), float(sample.outcome[rows].max())
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +112,7 @@ class CrossFittedContinuous:
 def cross_fit_continuous(
     settings: ContinuousSettings,
     sample: Sample,
-    bounded: bool,
+    support: Support,
     random_state: Seed,
     n_jobs: int = 1,
     progress: Progress = silent,
@@ -105,21 +123,26 @@ def cross_fit_continuous(
     ----------
     settings : ContinuousSettings
     sample : Sample
-    bounded : bool
-        Whether nodes must stay within the range of the training outcomes.
+    support : Support
+        Where nodes must stay.
     random_state, n_jobs, progress
         As everywhere.
     """
+    scores = _normal_scores(settings, sample)
+    if scores:
+        sample = replace(sample, targets=np.stack([score(sample.outcome) for score in scores]))
     held_out, pairwise, weights = _locations(settings, sample, random_state, n_jobs, progress)
     batches = _train(settings, sample, (held_out, pairwise), random_state, n_jobs, progress)
     readings = [reading for batch in batches for reading in batch.readings]
     kappa = _kappa(settings, sample, held_out, readings)
     nodes = np.empty((sample.n_arms, len(sample.arm), settings.nodes_for(len(sample.arm))))
     for fold, reading in enumerate(readings):
-        support = fold_support(sample, fold) if bounded else (-np.inf, np.inf)
+        limits = support.of(sample, sample.training_rows(fold))
         for a in range(sample.n_arms):
             raw = law_nodes(held_out[reading.rows, a], reading.scale[a], reading.nodes[a], kappa)
-            nodes[a, reading.rows] = within_support(raw, support)
+            nodes[a, reading.rows] = within_support(
+                scores[fold].outcome_nodes(raw) if scores else raw, limits
+            )
     report = {
         "kappa": kappa,
         "stack_weights": None
@@ -131,10 +154,12 @@ def cross_fit_continuous(
     return CrossFittedContinuous(nodes, batches, shared, report)
 
 
-def fold_support(sample: Sample, fold: int) -> tuple[float, float]:
-    """Range of the outcomes that trained the reader of a fold."""
-    seen = sample.outcome[sample.training_rows(fold)]
-    return float(seen.min()), float(seen.max())
+def _normal_scores(settings: ContinuousSettings, sample: Sample) -> list[NormalScores]:
+    """The map of each group, fitted on its training rows; empty where the outcome has none."""
+    if not settings.heavy_tailed:
+        return []
+    groups = [sample.training_rows(k) for k in range(sample.n_folds)]
+    return [fit_normal_scores(sample.outcome[rows], sample.row_weights(rows)) for rows in groups]
 
 
 def _locations(
@@ -162,8 +187,8 @@ def _constant_locations(sample: Sample) -> tuple[Array, dict[int, Array], None]:
     n = len(sample.arm)
     held_out, pairwise = np.empty((n, sample.n_arms)), {}
     for k in range(sample.n_folds):
-        rows = sample.training_rows(k)
-        mean = float(np.average(sample.outcome[rows], weights=sample.row_weights(rows)))
+        rows, outcome = sample.training_rows(k), sample.on_scale_of(k).outcome
+        mean = float(np.average(outcome[rows], weights=sample.row_weights(rows)))
         held_out[sample.fold_ids == k] = mean
         pairwise[k] = np.full((n, sample.n_arms), mean)
     return held_out, pairwise, None
@@ -207,7 +232,7 @@ def _kappa(
     for reading in readings:
         correction[reading.rows] = reading.correction.T
     rows = np.flatnonzero(sample.fit_rows)
-    residual = (sample.outcome - sample.factual(held_out))[rows]
+    residual = (sample.held_out_outcome - sample.factual(held_out))[rows]
     return choose_kappa(residual, sample.factual(correction)[rows], sample.row_weights(rows))
 
 
@@ -223,6 +248,9 @@ class FittedContinuous:
     batches : tuple of TrainedBatch
     support : tuple of float
     n_arms : int
+    scores : NormalScores or None
+        Map of a heavy-tailed outcome, fitted on every training row. The groups have learnt on the
+        scales of their own maps, which differ from it by sampling error only.
     """
 
     location: FittedStack | FittedContrasts | float
@@ -230,6 +258,7 @@ class FittedContinuous:
     batches: tuple[TrainedBatch, ...]
     support: tuple[float, float]
     n_arms: int
+    scores: NormalScores | None = None
 
     def locate(self, covariates: Covariates) -> Array:
         """m_a(x), shape (n, A)."""
@@ -248,7 +277,10 @@ class FittedContinuous:
                 scale = features.scale_of(condition, arm)
                 total += law_nodes(location[:, arm], scale, nodes, self.scalars.kappa)
                 count += 1
-        return within_support(total / count, self.support)
+        nodes = total / count
+        if self.scores is not None:
+            nodes = self.scores.outcome_nodes(nodes)
+        return within_support(nodes, self.support)
 
     def arm_probability(self, covariates: Covariates) -> Array:
         """P(arm | x) by the diffusions' heads, averaged over the groups, shape (n, A)."""
@@ -265,21 +297,23 @@ def refit_continuous(
     settings: ContinuousSettings,
     sample: Sample,
     fitted: CrossFittedContinuous,
-    bounded: bool,
+    support: Support,
     random_state: Seed,
 ) -> FittedContinuous:
     """The law for new rows: the location is fitted once more, on every training row."""
     rows = np.flatnonzero(sample.fit_rows)
-    outcome, weights = sample.outcome[rows], sample.row_weights(rows)
+    limits, weights = support.of(sample, rows), sample.row_weights(rows)
+    scores = fit_normal_scores(sample.outcome[rows], weights) if settings.heavy_tailed else None
+    if scores is not None:
+        sample = replace(sample, outcome=scores(sample.outcome))
     if settings.stack is None:
         location: FittedStack | FittedContrasts | float = float(
-            np.average(outcome, weights=weights)
+            np.average(sample.outcome[rows], weights=weights)
         )
     else:
         seed = integer_seed(random_state, "location")
         location = fit_location(settings.stack, sample, rows, seed)
-    support = (float(outcome.min()), float(outcome.max())) if bounded else (-np.inf, np.inf)
-    return FittedContinuous(location, fitted.scalars, fitted.batches, support, sample.n_arms)
+    return FittedContinuous(location, fitted.scalars, fitted.batches, limits, sample.n_arms, scores)
 
 
 def empirical_nodes(outcome: Array, weights: Array | None, n_nodes: int) -> Array:

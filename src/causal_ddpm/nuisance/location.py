@@ -7,14 +7,16 @@ Two kinds of prediction are needed for a row i of fold j:
   on these residuals. The held-out residual y_i - m_{-j}(x_i) would not do: m_{-j} was fitted on
   fold k, so it carries fold k's noise with a minus sign into the model that is to read fold k.
 
-K folds take K + K (K - 1) / 2 fits of the stack, each independent of the others.
+K folds take K + K (K - 1) / 2 fits of the stack, each independent of the others. Where each fold
+has an outcome scale of its own (``Sample.targets``), the fit without j and k is made once on the
+scale of k, to predict fold j, and once on that of j: K + K (K - 1) fits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import combinations
+from dataclasses import dataclass, replace
+from itertools import combinations, permutations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +46,10 @@ class Sample:
         Rows that may train the model (all, or those off the atom); every row is predicted.
     n_arms : int
         A; arm codes are 0 .. A - 1. One arm is the plain conditional law of Y given X.
+    targets : ndarray, shape (K, n), optional
+        Row k is the outcome on the scale fitted without fold k, where each group has its own.
+    noise : ndarray, shape (n,), optional
+        Added to the outcome where its spread is learnt, and not where its location is.
     """
 
     covariates: Covariates
@@ -53,6 +59,8 @@ class Sample:
     fold_ids: NDArray[np.int64]
     fit_rows: NDArray[np.bool_]
     n_arms: int = 2
+    targets: Array | None = None
+    noise: Array | None = None
 
     @property
     def n_folds(self) -> int:
@@ -66,6 +74,22 @@ class Sample:
     def row_weights(self, rows: NDArray[np.int64]) -> Array | None:
         """Weights of some rows, or None."""
         return None if self.weights is None else self.weights[rows]
+
+    def on_scale_of(self, fold: int) -> Sample:
+        """The sample with its outcome on the scale of the group that leaves out ``fold``."""
+        return self if self.targets is None else replace(self, outcome=self.targets[fold])
+
+    @property
+    def held_out_outcome(self) -> Array:
+        """Outcome of each row on the scale on which its fold is read, shape (n,)."""
+        if self.targets is None:
+            return self.outcome
+        return self.targets[self.fold_ids, np.arange(len(self.fold_ids))]
+
+    @property
+    def noised_outcome(self) -> Array:
+        """Outcome with its noise, shape (n,)."""
+        return self.outcome if self.noise is None else self.outcome + self.noise
 
     def factual(self, by_arm: Array) -> Array:
         """The entry of each row's own arm; ``by_arm`` has shape (n, n_arms, ...)."""
@@ -113,7 +137,8 @@ def cross_fit_members(
     n, n_folds = len(sample.arm), sample.n_folds
     left_out: list[tuple[int, ...]] = [(k,) for k in range(n_folds)]
     if pairs:
-        left_out += list(combinations(range(n_folds), 2))
+        pairs_of = combinations if sample.targets is None else permutations
+        left_out += list(pairs_of(range(n_folds), 2))
     held_out = np.full((n, sample.n_arms, len(stack.names)), np.nan)
     pairwise = np.full((n_folds, *held_out.shape), np.nan) if pairs else None
     jobs = [(stack, sample, folds, integer_seed(random_state, *folds)) for folds in left_out]
@@ -131,10 +156,14 @@ def cross_fit_members(
 def _fit_without(
     stack: LocationStack, sample: Sample, folds: tuple[int, ...], seed: int
 ) -> tuple[tuple[int, ...], NDArray[np.int64], Array]:
-    """Fit outside ``folds`` and predict the rows inside them."""
+    """Fit outside ``folds`` and predict the rows inside them.
+
+    With a scale a fold the fit is on the scale of the first of ``folds`` and reads the last.
+    """
     train = sample.training_rows(*folds)
-    fitted = fit_location(stack, sample, train, seed)
-    rows = np.flatnonzero(np.isin(sample.fold_ids, folds))
+    fitted = fit_location(stack, sample.on_scale_of(folds[0]), train, seed)
+    read = folds if sample.targets is None else folds[-1:]
+    rows = np.flatnonzero(np.isin(sample.fold_ids, read))
     return folds, rows, fitted.predict(sample.covariates.rows(rows))
 
 
@@ -155,5 +184,6 @@ def fit_location(
 def held_out_weights(members: MemberPredictions, sample: Sample) -> Array:
     """Stack weights, shape (J,), from the held-out factual residuals of the rows that train."""
     rows = sample.fit_rows
-    residuals = sample.factual(members.held_out)[rows] - sample.outcome[rows, None]
+    outcome = sample.held_out_outcome[rows]
+    residuals = sample.factual(members.held_out)[rows] - outcome[:, None]
     return stack_weights(residuals, sample.row_weights(np.flatnonzero(rows)))

@@ -174,7 +174,7 @@ def residual_group(
     """
     rows = sample.training_rows(fold)
     arm, weights = sample.arm[rows], sample.row_weights(rows)
-    residual = sample.outcome[rows] - location[rows, arm]
+    residual = sample.noised_outcome[rows] - location[rows, arm]
     condition = conditioning(sample.covariates.rows(rows), location[rows])
     fitted: ConstantScale | BoostedScale
     if conditioning.use_location:
@@ -287,7 +287,7 @@ def train_batch(
     """
     conditions = conditioning_of(sample, task.folds, use_location=task.boosted)
     groups = [
-        residual_group(sample, k, pairwise[k], condition, random_state)
+        residual_group(sample.on_scale_of(k), k, pairwise[k], condition, random_state)
         for k, condition in zip(task.folds, conditions, strict=True)
     ]
     diffusion = train_conditional(

@@ -2,8 +2,9 @@
 
     Y | x, a  ~  p_a(x) delta_c + (1 - p_a(x)) L_a(x)
 
-p_a is zero unless the outcome has an atom c (``nuisance.atom``); L_a is learnt from the rows off
-the atom (``nuisance.continuous``). Where those rows are constant (a binary outcome) or too few in
+p_a is zero unless the outcome has an atom c, the most frequent value if its share exceeds 5 %
+(``core.outcome``); it is the probability of the event Y = c (``nuisance.indicator``). L_a is learnt
+from the rows off the atom (``nuisance.continuous``). Where those rows are constant or too few in
 some arm, L_a is their empirical law, the same for all x.
 """
 
@@ -18,21 +19,26 @@ from numpy.typing import NDArray
 
 from causal_ddpm.core.covariates import Covariates
 from causal_ddpm.core.distribution import ConditionalLaw
+from causal_ddpm.core.outcome import find_atom
 from causal_ddpm.core.progress import Progress
-from causal_ddpm.core.random import Seed, integer_seed, seed_sequence
-from causal_ddpm.nuisance.arms import FittedContrasts
-from causal_ddpm.nuisance.atom import atom_sample, clip_probability, cross_fit_atom, find_atom
+from causal_ddpm.core.random import Seed, seed_sequence
 from causal_ddpm.nuisance.continuous import (
     ContinuousSettings,
     CrossFittedContinuous,
     FittedContinuous,
+    Support,
     cross_fit_continuous,
     empirical_nodes,
-    fold_support,
     refit_continuous,
 )
-from causal_ddpm.nuisance.location import Sample, fit_location
-from causal_ddpm.nuisance.stack import FittedStack, LocationStack
+from causal_ddpm.nuisance.indicator import (
+    CrossFittedIndicator,
+    FittedIndicator,
+    cross_fit_indicator,
+    refit_indicator,
+)
+from causal_ddpm.nuisance.location import Sample
+from causal_ddpm.nuisance.stack import LocationStack
 
 Array = NDArray[np.float64]
 
@@ -46,6 +52,11 @@ class EmpiricalPart:
 
     values: Array
 
+    @property
+    def support(self) -> tuple[float, float]:
+        """Range of the part."""
+        return float(self.values[0]), float(self.values[-1])
+
     def nodes(self, covariates: Covariates, arm: int, n_nodes: int) -> Array:
         """The same nodes for every row and arm."""
         resampled = empirical_nodes(self.values, None, n_nodes)
@@ -54,16 +65,30 @@ class EmpiricalPart:
 
 @dataclass(frozen=True, eq=False)
 class FittedAtom:
-    """Location c of the atom and its probability model."""
+    """Location c of the atom and its probability."""
 
     value: float
-    stack: FittedStack | FittedContrasts
-    weights: tuple[float, ...]
+    indicator: FittedIndicator
 
     def probability(self, covariates: Covariates, arm: int) -> Array:
         """P(Y = c | x, arm), shape (n,)."""
-        members = self.stack.predict(covariates)[:, arm]
-        return clip_probability(members @ np.asarray(self.weights))
+        return self.indicator.probability(covariates, arm)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedParts:
+    """Both parts for new rows."""
+
+    continuous: FittedContinuous | EmpiricalPart
+    atom: FittedAtom | None
+
+    def law(self, covariates: Covariates, arm: int, n_nodes: int) -> ConditionalLaw:
+        """Law of Y(arm) for each row."""
+        nodes = self.continuous.nodes(covariates, arm, n_nodes)
+        if self.atom is None:
+            return ConditionalLaw(nodes)
+        probability = self.atom.probability(covariates, arm)
+        return ConditionalLaw(nodes, self.atom.value, probability, self.continuous.support)
 
 
 @dataclass(frozen=True)
@@ -82,9 +107,8 @@ class CrossFittedParts:
     ----------
     sample : Sample
     atom : float or None
-    atom_probability : ndarray, shape (n, A), or None
-    atom_weights : ndarray, shape (J,), or None
-        Stack weights of the atom's probability.
+    indicator : CrossFittedIndicator or None
+        Probability of the atom.
     continuous : CrossFittedContinuous, or ndarray of shape (A, n, Q)
         The array holds empirical nodes, where the continuous part is not modelled.
     report : mapping
@@ -93,8 +117,7 @@ class CrossFittedParts:
 
     sample: Sample
     atom: float | None
-    atom_probability: Array | None
-    atom_weights: Array | None
+    indicator: CrossFittedIndicator | None
     continuous: CrossFittedContinuous | Array
     report: Mapping[str, Any]
 
@@ -107,13 +130,13 @@ class CrossFittedParts:
 
     def law(self, arm: int) -> ConditionalLaw:
         """Out-of-fold law of Y(arm)."""
-        if self.atom is None or self.atom_probability is None:
+        if self.indicator is None:
             return ConditionalLaw(self.nodes[arm])
-        ranges = [fold_support(self.sample, k) for k in range(self.sample.n_folds)]
+        groups = [self.sample.training_rows(k) for k in range(self.sample.n_folds)]
+        ranges = [Support(observed=True).of(self.sample, rows) for rows in groups]
         low, high = np.asarray(ranges)[self.sample.fold_ids].T[:, :, None]
-        return ConditionalLaw(
-            self.nodes[arm], self.atom, self.atom_probability[:, arm], (low, high)
-        )
+        probability = self.indicator.probability[:, arm]
+        return ConditionalLaw(self.nodes[arm], self.atom, probability, (low, high))
 
 
 def cross_fit_parts(
@@ -138,40 +161,39 @@ def cross_fit_parts(
     if atom is not None:
         sample = replace(sample, fit_rows=sample.outcome != atom)
     report: dict[str, Any] = {"atom": atom}
-    probability = atom_weights = None
+    indicator = None
     if atom is not None:
         progress("outcome model: probability of the atom", 0.02)
-        seed = seed_sequence(root, "atom")
-        probability, atom_weights = cross_fit_atom(settings.stack, sample, atom, seed, n_jobs)
-        names = settings.stack.names
-        report["atom_weights"] = dict(zip(names, map(float, atom_weights), strict=True))
+        seed, event = seed_sequence(root, "atom"), sample.outcome == atom
+        indicator = cross_fit_indicator(settings.stack, sample, event, seed, n_jobs)
+        report["probability of the atom"] = indicator.report(settings.stack)
     if _thin(sample):
         nodes = _empirical_nodes_by_fold(sample, settings.continuous.nodes_for(len(sample.arm)))
         report["continuous part"] = "empirical, not modelled: too few rows off the atom"
-        return CrossFittedParts(sample, atom, probability, atom_weights, nodes, report)
-    continuous = cross_fit_continuous(
-        settings.continuous, sample, atom is not None, root, n_jobs, progress
-    )
+        return CrossFittedParts(sample, atom, indicator, nodes, report)
+    support = Support(observed=atom is not None)
+    continuous = cross_fit_continuous(settings.continuous, sample, support, root, n_jobs, progress)
     report.update(continuous.report)
-    return CrossFittedParts(sample, atom, probability, atom_weights, continuous, report)
+    return CrossFittedParts(sample, atom, indicator, continuous, report)
 
 
 def refit_parts(
     settings: TwoPartSettings, parts: CrossFittedParts, random_state: Seed
 ) -> tuple[FittedContinuous | EmpiricalPart, FittedAtom | None]:
     """Both parts for new rows."""
-    seed = seed_sequence(random_state, "refit")
-    atom = None if parts.atom is None else _refit_atom(settings.stack, parts, seed)
+    seed, sample = seed_sequence(random_state, "refit"), parts.sample
+    atom = None
+    if parts.atom is not None and parts.indicator is not None:
+        event = sample.outcome == parts.atom
+        fitted_atom = refit_indicator(settings.stack, sample, event, parts.indicator, seed)
+        atom = FittedAtom(parts.atom, fitted_atom)
     if isinstance(parts.continuous, CrossFittedContinuous):
-        bounded = parts.atom is not None
-        fitted = refit_continuous(
-            settings.continuous, parts.sample, parts.continuous, bounded, seed
-        )
+        support = Support(observed=atom is not None)
+        fitted = refit_continuous(settings.continuous, sample, parts.continuous, support, seed)
         return fitted, atom
-    rows = np.flatnonzero(parts.sample.fit_rows)
-    n_nodes = parts.nodes.shape[2]
-    outcome, weights = parts.sample.outcome[rows], parts.sample.row_weights(rows)
-    return EmpiricalPart(empirical_nodes(outcome, weights, n_nodes)), atom
+    rows = np.flatnonzero(sample.fit_rows)
+    outcome, weights = sample.outcome[rows], sample.row_weights(rows)
+    return EmpiricalPart(empirical_nodes(outcome, weights, parts.nodes.shape[2])), atom
 
 
 def _thin(sample: Sample) -> bool:
@@ -189,12 +211,3 @@ def _empirical_nodes_by_fold(sample: Sample, n_nodes: int) -> Array:
         values = empirical_nodes(sample.outcome[rows], sample.row_weights(rows), n_nodes)
         nodes[:, sample.fold_ids == k] = values
     return nodes
-
-
-def _refit_atom(stack: LocationStack, parts: CrossFittedParts, root: Seed) -> FittedAtom:
-    assert parts.atom is not None
-    assert parts.atom_weights is not None
-    s = atom_sample(parts.sample, parts.atom)
-    seed = integer_seed(root, "atom")
-    fitted = fit_location(stack, s, np.arange(len(s.arm)), seed)
-    return FittedAtom(parts.atom, fitted, tuple(map(float, parts.atom_weights)))
