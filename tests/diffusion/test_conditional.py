@@ -1,7 +1,7 @@
 """The conditional diffusion as a whole: laws, equalities, refusals, round trips."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -15,6 +15,8 @@ from causal_ddpm.diffusion.conditional import (
     TrainingGroup,
     train_conditional,
 )
+from causal_ddpm.diffusion.network import MLP
+from causal_ddpm.diffusion.runtime import ACTIVATION_FLOATS
 
 QUICK = DiffusionSettings(n_steps=40, n_members=2, hidden_dim=16, batch_size=64)
 U = (np.arange(32) + 0.5) / 32
@@ -126,13 +128,11 @@ def test_density_sees_both_modes(good):
 
 def test_few_levels_agree_with_many(good):
     x = np.random.default_rng(3).standard_normal((40, 4))
-    twenty, many = (
-        replace(good, settings=replace(good.settings, n_sampling_steps=n)) for n in (20, 200)
-    )
+    twenty, many = good.reading(n_steps=20), good.reading(n_steps=200)
     for arm in (0, 1):
         few, fine = twenty.nodes(0, x, arm, 32), many.nodes(0, x, arm, 32)
         assert np.abs(few - fine).max() < 0.02
-    heun = replace(good, settings=replace(good.settings, sampler="heun", n_sampling_steps=60))
+    heun = good.reading("heun", 60)
     np.testing.assert_allclose(heun.nodes(0, x, 1, 32), good.nodes(0, x, 1, 32), atol=0.03)
 
 
@@ -177,6 +177,47 @@ def test_members_do_not_feel_each_other(groups):
     three = train_conditional(groups[:1], replace(QUICK, n_members=3), random_state=3)
     for k, w in two.weights.items():
         torch.testing.assert_close(three.weights[k][:2], w, atol=1e-4, rtol=1e-3)
+
+
+@dataclass(frozen=True)
+class Spy(MLP):
+    """The backbone, remembering the largest activation of its head."""
+
+    floats: list[int] = field(default_factory=list)
+
+    def head(self, weights, context, u, log_tau):
+        self.floats.append(u.numel() * self.node_floats)
+        return super().head(weights, context, u, log_tau)
+
+
+def test_memory_is_bounded_in_rows_and_in_values(model, groups):
+    """However many rows, nodes or draws, one activation holds at most a chunk."""
+    b = model.backbone
+    spy = Spy(b.n_columns, b.n_arms, b.width, b.n_layers)
+    watched = replace(model, backbone=spy)
+    x = np.repeat(groups[0].condition, 8, axis=0)
+    watched.nodes(0, x, 1, 64)
+    watched.reading(n_steps=3).sample(0, x[:2], 1, 20_000, random_state=0)
+    watched.density(0, x[:64], 1, np.linspace(-2, 2, 50))
+    assert max(spy.floats) <= ACTIVATION_FLOATS["cpu"]
+
+
+def test_many_values_of_a_row_are_read_in_blocks(model, groups):
+    z = np.linspace(-3, 3, 10_000)
+    whole = model.transport(0, groups[0].condition[:2], 1, z)
+    some = model.transport(0, groups[0].condition[:2], 1, z[::997])
+    np.testing.assert_allclose(whole[:, ::997], some, atol=1e-5)
+
+
+def test_another_reading_of_the_same_networks(model, groups):
+    x = groups[0].condition[:5]
+    heun = model.reading("heun", n_steps=40)
+    assert (heun.settings.sampler, heun.settings.n_sampling_steps) == ("heun", 40)
+    assert heun.reading("ddpm").settings.n_sampling_steps is None
+    assert heun.reading(n_steps=50).settings.sampler == "heun"
+    np.testing.assert_allclose(heun.nodes(0, x, 1, 8), model.nodes(0, x, 1, 8), atol=0.02)
+    with pytest.raises(DataError, match="sampler is 'euler'"):
+        model.reading("euler")
 
 
 def test_chunks_do_not_matter(model, groups):

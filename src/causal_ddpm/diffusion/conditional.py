@@ -9,7 +9,7 @@ members of a group quantile by quantile:
 q is increasing in z, so q(Phi^-1(p)) is the p-quantile of v; nothing is random.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -33,7 +33,7 @@ from causal_ddpm.diffusion.roles import ColumnRoles, ConditionColumns
 from causal_ddpm.diffusion.runtime import ACTIVATION_FLOATS, quick_arithmetic, resolve_device
 from causal_ddpm.diffusion.sampler import SAMPLERS, crossing_share
 from causal_ddpm.diffusion.schedule import schedule_of
-from causal_ddpm.diffusion.settings import DiffusionSettings
+from causal_ddpm.diffusion.settings import DiffusionSettings, SamplerName
 
 __all__ = ["ConditionalDiffusion", "DiffusionSettings", "TrainingGroup", "train_conditional"]
 
@@ -42,7 +42,7 @@ FORMAT_VERSION = 1
 N_LEVELS = 18
 """Noise levels of a deterministic reading."""
 
-_PROBE_ROWS, _PROBE_NODES, _HEAD_ROWS = 16, 32, 1024
+_PROBE_ROWS, _PROBE_NODES, _HEAD_ROWS, _COLUMNS = 16, 32, 1024, 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +77,32 @@ class ConditionalDiffusion:
         return len(next(iter(self.weights.values()))) // self.n_groups
 
     # -- reading ---------------------------------------------------------------------------
+    def reading(
+        self, sampler: SamplerName | None = None, n_steps: int | None = None
+    ) -> "ConditionalDiffusion":
+        """The same networks, read by another sampler or with another number of noise levels.
+
+        Parameters
+        ----------
+        sampler : {"adams", "dpmpp", "heun", "ddim", "ddpm"}, optional
+            The one of the settings by default.
+        n_steps : int, optional
+            Noise levels visited; by default those of the settings, and for another sampler 18
+            (``diffusion_steps`` of the settings for "ddpm").
+
+        Raises
+        ------
+        DataError
+            For an unknown sampler, or fewer than two levels.
+        """
+        own = self.settings.n_sampling_steps if sampler is None else None
+        settings = replace(
+            self.settings,
+            sampler=sampler or self.settings.sampler,
+            n_sampling_steps=own if n_steps is None else n_steps,
+        )
+        return replace(self, settings=settings)
+
     @quick_arithmetic()
     def transport(
         self, group: int, condition: NDArray[Any], arm: int, z: NDArray[Any]
@@ -95,8 +121,7 @@ class ConditionalDiffusion:
         -------
         ndarray, shape (n, Q)
         """
-        readings = self._readings(group, condition, arm, z)
-        q = _collected([reader.decode(chunk).mean(0) for reader, chunk in readings], z)
+        q = self._read(group, condition, arm, z, lambda reader, part: reader.decode(part).mean(0))
         return np.sort(q, axis=-1) if np.all(np.diff(z, axis=-1) >= 0) else q
 
     def nodes(
@@ -138,8 +163,7 @@ class ConditionalDiffusion:
         self, group: int, condition: NDArray[Any], arm: int, v: NDArray[Any]
     ) -> NDArray[np.float64]:
         """Latents of values v, (Q,) or (n, Q): the inverse of :meth:`transport`, shape (n, Q)."""
-        readings = self._readings(group, condition, arm, v)
-        return _collected([reader.invert(chunk) for reader, chunk in readings], v)
+        return self._read(group, condition, arm, v, lambda reader, part: reader.invert(part))
 
     @quick_arithmetic()
     def sample(
@@ -157,13 +181,16 @@ class ConditionalDiffusion:
         """  # fmt: skip
         rng = stream(random_state, "sample", group, arm)
         z = rng.standard_normal((len(condition), n_samples), dtype=np.float32)
-        readings = self._readings(group, condition, arm, z)
         if SAMPLERS[self.settings.sampler].deterministic:
-            return _collected([reader.decode(chunk).mean(0) for reader, chunk in readings], z)
+            return self._read(
+                group, condition, arm, z, lambda reader, part: reader.decode(part).mean(0)
+            )
         n_levels = self.settings.n_sampling_steps or self.settings.diffusion_steps
         taus = schedule_of(self.settings).clock_levels(n_levels)
         noise = torch.Generator().manual_seed(int(rng.integers(2**31)))
-        return _collected([reader.ancestral(chunk, taus, noise) for reader, chunk in readings], z)
+        return self._read(
+            group, condition, arm, z, lambda reader, part: reader.ancestral(part, taus, noise)
+        )
 
     @quick_arithmetic()
     def crossing_share(
@@ -248,6 +275,22 @@ class ConditionalDiffusion:
         return cls(settings, backbone, weights, standardisers, dict(meta["report"]))
 
     # -- inside ----------------------------------------------------------------------------
+    def _read(
+        self,
+        group: int,
+        condition: NDArray[Any],
+        arm: int,
+        values: NDArray[Any],
+        answer: Callable[[Reader, Tensor], Tensor],
+    ) -> NDArray[np.float64]:
+        """Answers (b, q) of readers to chunks (b, q) of the values, put together, (n, Q)."""
+        parts = []
+        for i in range(0, max(1, np.shape(values)[-1]), _COLUMNS):
+            block = values[..., i : i + _COLUMNS]
+            readings = self._readings(group, condition, arm, block)
+            parts.append(_collected([answer(reader, part) for reader, part in readings], block))
+        return np.hstack(parts)
+
     def _readings(
         self, group: int, condition: NDArray[Any], arm: int, values: NDArray[Any]
     ) -> Iterator[tuple[Reader, Tensor]]:
