@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from causal_ddpm.core import checks
 from causal_ddpm.core.covariates import Column, Covariates
 from causal_ddpm.core.errors import DataError
+from causal_ddpm.core.outcome import AS_ASKED, AskedKind, read_outcome
 from causal_ddpm.core.synthetic import SYNTHETIC_MARKER
 from causal_ddpm.core.treatment import Kind, Label, Values, read_treatment
 
@@ -35,7 +36,8 @@ class CausalData:
         Column with 0 (untreated) and 1 (treated), or what ``treatment_kind`` says; several columns
         are factors of 0/1 each.
     outcome : str
-        Numeric column, in the units in which effects will be reported.
+        Numeric column, in the units in which effects will be reported; other columns as
+        ``outcome_kind`` says.
     confounders : sequence of str
         Columns determined before treatment: numeric, boolean or categorical. Missing values are
         allowed; they are imputed, with an indicator, inside the training folds.
@@ -52,6 +54,10 @@ class CausalData:
         :mod:`causal_ddpm.core.treatment`. Several treatment columns are factors without saying so.
     control : label, optional
         The arm that others are compared with; by default the first in sorted order.
+    outcome_kind : str
+        "auto" recognises numbers as continuous, heavy-tailed, binary, a count or a rating. To be
+        asked for: "continuous", "heavy_tailed", "binary", "count", "ordinal" (numbers or an ordered
+        category), "categorical" (texts without order); see :mod:`causal_ddpm.core.outcome`.
 
     Attributes
     ----------
@@ -62,7 +68,9 @@ class CausalData:
     treatment_schema : Treatment
         Kind, columns and labels of the treatment.
     outcome : ndarray, shape (n,)
-        Outcome in original units.
+        Outcome in original units; codes 0 .. K - 1 where its levels are texts.
+    outcome_schema : Outcome
+        Kind of the outcome, why, and its levels.
     covariates : Covariates
         Confounders, shape (n, p).
     weights : ndarray, shape (n,)
@@ -95,6 +103,7 @@ class CausalData:
         weights_type: WeightsType = "sampling",
         treatment_kind: Kind = "binary",
         control: Label | None = None,
+        outcome_kind: AskedKind = "auto",
     ):
         treatments = [treatment] if isinstance(treatment, str) else list(treatment)
         if isinstance(confounders, str):
@@ -120,7 +129,6 @@ class CausalData:
         )
         self.treatment_name = self.treatment_schema.name
         self.arms = self.treatment_schema.labels
-        self.outcome = checks.finite_outcome(frame[outcome])
         columns = tuple(checks.confounder_column(frame[name]) for name in confounders)
         self.covariates = read_covariates(frame, columns)
         checks.refuse_treatment_copies(
@@ -131,6 +139,9 @@ class CausalData:
             np.ones(n)
             if weights is None
             else checks.positive_weights(frame[weights], weights_type == "frequency")
+        )
+        self.outcome, self.outcome_schema = read_outcome(
+            frame[outcome], outcome_kind, None if weights is None else self.weights
         )
         self.clusters = None if clusters is None else checks.group_codes(frame[clusters])
         self.row_ids: NDArray[Any] = np.arange(n) if unit_id is None else frame[unit_id].to_numpy()
@@ -162,6 +173,8 @@ class CausalData:
         digest.update("\x1f".join(names).encode())
         if self.treatment_schema.kind != "binary":
             digest.update(repr(self.treatment_schema).encode())
+        if self.outcome_schema.why == AS_ASKED:
+            digest.update(repr(self.outcome_schema).encode())
         digest.update(repr(self.covariates.columns).encode())
         clusters = np.empty(0, dtype=np.int64) if self.clusters is None else self.clusters
         for array in (self.treatment, self.outcome, self.covariates.values, self.weights, clusters):
@@ -203,6 +216,13 @@ class CausalData:
         return f"{d.shape[1]} factors, {n_run} of {len(schema.cells)} cells run"
 
     def _outcome_in_words(self) -> str:
+        schema = self.outcome_schema
+        if schema.kind == "categorical":
+            shares = [
+                f"{name} ({np.mean(self.outcome == value):.0%})"
+                for name, value in zip(schema.labels, schema.values, strict=True)
+            ]
+            return checks.shown(shares, 6)
         if self.treatment_schema.kind != "binary":
             return f"mean {self.outcome.mean():.4g}, sd {self.outcome.std():.4g}"
         y1, y0 = self.outcome[self.treatment == 1], self.outcome[self.treatment == 0]

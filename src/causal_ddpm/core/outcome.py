@@ -48,6 +48,9 @@ MAX_RATING = 10
 ATOM_SHARE = 0.05
 """A value that more than this share of the rows take is an atom."""
 
+AS_ASKED = "as asked"
+"""Why an outcome is of a kind that was named."""
+
 HEAVY = 1.3
 """Tails at least this many times as long as a normal law's are heavy."""
 
@@ -136,7 +139,7 @@ def read_outcome(
     if asked == "auto":
         return y, recognise(y, weights)
     _check_kind(series.name, y, asked)
-    why = "as asked"
+    why = AS_ASKED
     if asked == "categorical":
         values, codes = np.unique(y, return_inverse=True)
         names = tuple(f"{v:g}" for v in values)
@@ -253,7 +256,7 @@ def _named_levels(series: nw.Series[Any], asked: AskedKind) -> tuple[Array, Outc
     code = {label: float(k) for k, label in enumerate(labels)}
     y = np.asarray([code[str(v)] for v in raw])
     kind: Mapping[str, OutcomeKind] = {k: k for k in KINDS}
-    return y, Outcome(kind[asked], "as asked", _codes(len(labels)), tuple(labels))
+    return y, Outcome(kind[asked], AS_ASKED, _codes(len(labels)), tuple(labels))
 
 
 def _codes(n_levels: int) -> tuple[float, ...]:
