@@ -11,8 +11,8 @@ from scipy import stats
 
 from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.errors import DataError, ModelFileError
+from causal_ddpm.core.outcome import find_atom
 from causal_ddpm.diffusion.conditional import DiffusionSettings
-from causal_ddpm.nuisance.atom import find_atom
 from causal_ddpm.nuisance.continuous import SharedScalars, empirical_nodes
 from causal_ddpm.nuisance.law import PotentialOutcomeLaw
 from causal_ddpm.nuisance.learners.link_ridge import LinkRidge
@@ -249,7 +249,7 @@ HOSTILE = {
     "foreign code": lambda tree: tree["model"].update(record="os:system"),
     "not a record": lambda tree: tree["model"].update(record="causal_ddpm.core.random:stream"),
     "another record": lambda tree: tree.update(model={"list": []}),
-    "missing field": lambda tree: tree["model"]["fields"].pop("atom"),
+    "missing field": lambda tree: tree["model"]["fields"].pop("part"),
 }
 
 

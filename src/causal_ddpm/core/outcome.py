@@ -86,6 +86,33 @@ class Outcome:
             out["levels"] = list(self.labels or self.values)
         return out
 
+    def check_order(self, name: str) -> None:
+        """Refuse levels without an order where an effect on the outcome is asked for.
+
+        Raises
+        ------
+        DataError
+        """
+        if self.kind == "categorical":
+            raise DataError(
+                "the levels of the outcome have no order",
+                "numbers, or ordered levels, for an effect",
+                "Take one level at a time: the outcome (df[column] == level).astype(int).",
+                column=name,
+            )
+
+    def read(self, series: nw.Series[Any]) -> Array:
+        """Values of an outcome column of new rows, codes where its levels are texts.
+
+        Raises
+        ------
+        DataError
+            If a level was not there in training.
+        """
+        if not self.labels:
+            return np.array(series.to_numpy(), dtype=float)
+        return np.asarray([self.code(_text(v)) for v in series.to_list()])
+
     def code(self, level: object) -> float:
         """Value of a level given by its name or number.
 
@@ -257,6 +284,10 @@ def _named_levels(series: nw.Series[Any], asked: AskedKind) -> tuple[Array, Outc
     y = np.asarray([code[str(v)] for v in raw])
     kind: Mapping[str, OutcomeKind] = {k: k for k in KINDS}
     return y, Outcome(kind[asked], AS_ASKED, _codes(len(labels)), tuple(labels))
+
+
+def _text(value: object) -> str:
+    return f"{value:g}" if isinstance(value, int | float | np.number) else str(value)
 
 
 def _codes(n_levels: int) -> tuple[float, ...]:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from causal_ddpm.core.covariates import Covariates
 from causal_ddpm.core.data import CausalData
-from causal_ddpm.core.distribution import ConditionalLaw
+from causal_ddpm.core.discrete import RowLaw
 from causal_ddpm.core.progress import Progress, silent
 from causal_ddpm.core.random import Seed
 
@@ -30,14 +30,14 @@ class OutcomePredictions:
     ----------
     mean : ndarray, shape (n, n_arms)
         E[Y(a) | x_i] from models that never saw row i.
-    laws : tuple of ConditionalLaw, one per arm, or None
+    laws : tuple of RowLaw, one per arm, or None
         The whole law, where the model has one.
     report : mapping
         What the fit has to say (weights, losses, kappa, time), JSON-ready.
     """
 
     mean: Array
-    laws: tuple[ConditionalLaw, ...] | None = None
+    laws: tuple[RowLaw, ...] | None = None
     report: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -76,7 +76,7 @@ class OutcomeLaw(Protocol):
         """E[Y(arm) | X], shape (n,)."""
         ...
 
-    def predictive(self, X: Any, arm: int, n_nodes: int = 32) -> ConditionalLaw:
+    def predictive(self, X: Any, arm: int, n_nodes: int = 32) -> RowLaw:
         """The law of Y(arm) given each row of X."""
         ...
 

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from causal_ddpm.core.distribution import ConditionalLaw, mid_levels
+from causal_ddpm.core.discrete import RowLaw
+from causal_ddpm.core.distribution import mid_levels
 from causal_ddpm.estimators.scores import Array
 
 N_NODES = 64
@@ -61,13 +62,13 @@ def copula_mass(rho: float, n_cells: int = N_NODES) -> Array:
 
 
 def coupled_effects(
-    laws: tuple[ConditionalLaw, ConditionalLaw], w: Array, correlations: Array, deltas: Array
+    laws: tuple[RowLaw, RowLaw], w: Array, correlations: Array, deltas: Array
 ) -> CoupledEffects:
     """Average over rows the law of Y(1) - Y(0) given x, for each correlation.
 
     Parameters
     ----------
-    laws : tuple of two ConditionalLaw
+    laws : tuple of two RowLaw
         Laws of Y(0) and Y(1) for n rows.
     w : ndarray, shape (n,)
         Row weights.

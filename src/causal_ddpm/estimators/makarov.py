@@ -40,7 +40,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr
 
-from causal_ddpm.core.distribution import ConditionalLaw, mid_levels
+from causal_ddpm.core.discrete import RowLaw
+from causal_ddpm.core.distribution import mid_levels
 from causal_ddpm.estimators.scores import Array
 
 RESOLUTION = 1e-10
@@ -62,14 +63,14 @@ class Rows:
         One for the units meant.
     omega : tuple of two ndarrays, shape (n,)
         1{D = a} omega for a = 0, 1.
-    laws : tuple of two ConditionalLaw
+    laws : tuple of two RowLaw
         Out-of-fold laws of Y(0) and Y(1).
     """
 
     y: Array
     g: Array
     omega: tuple[Array, Array]
-    laws: tuple[ConditionalLaw, ConditionalLaw]
+    laws: tuple[RowLaw, RowLaw]
 
     @property
     def resolution(self) -> float:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from causal_ddpm.core.data import CausalData
-from causal_ddpm.core.distribution import ConditionalLaw
+from causal_ddpm.core.discrete import RowLaw
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.progress import Progress, silent
 from causal_ddpm.core.protocols import OutcomeModel, PropensityModel
@@ -40,7 +40,7 @@ class Nuisances:
         Out-of-fold E[Y(a) | x_i], in units of the outcome.
     propensity : ndarray, shape (n, n_arms)
         Out-of-fold P(A = a | x_i); rows sum to one.
-    laws : tuple of ConditionalLaw or None
+    laws : tuple of RowLaw or None
         Out-of-fold law of Y(a) given x_i, one per arm, when the outcome model has one.
     fingerprint : str
         Fingerprint of the data they belong to.
@@ -53,7 +53,7 @@ class Nuisances:
     fold_ids: NDArray[np.int64]
     mean: Array
     propensity: Array
-    laws: tuple[ConditionalLaw, ...] | None
+    laws: tuple[RowLaw, ...] | None
     fingerprint: str
     method: str = "AIPW"
     outcome_report: Mapping[str, Any] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """The fitted law of potential outcomes, and what can be asked of it.
 
-    Y | x, a  ~  p_a(x) delta_c + (1 - p_a(x)) L_a(x)
+    Y | x, a  ~  a law of the kind of the outcome (:mod:`causal_ddpm.nuisance.kinds`)
 
 A world a is an arm, a dose, or a cell of factors (:mod:`causal_ddpm.core.treatment`). The
 counterfactual of a unit follows from the copula of its potential outcomes given x, which no data
@@ -22,14 +22,17 @@ from scipy.special import ndtr, ndtri
 from causal_ddpm.core import checks
 from causal_ddpm.core.covariates import Column, Covariates
 from causal_ddpm.core.data import CausalData, read_covariates
-from causal_ddpm.core.distribution import ConditionalLaw
+from causal_ddpm.core.discrete import DiscreteLaw, LatticeLaw, RowLaw
 from causal_ddpm.core.errors import DataError
+from causal_ddpm.core.outcome import Outcome
 from causal_ddpm.core.random import Seed, stream
 from causal_ddpm.core.treatment import Treatment, Values
 from causal_ddpm.diffusion.persistence import load_model, save_model
 from causal_ddpm.nuisance.continuous import FittedContinuous
 from causal_ddpm.nuisance.coupling import Correlation, carried, correlations
-from causal_ddpm.nuisance.two_part import EmpiricalPart, FittedAtom
+from causal_ddpm.nuisance.kinds import FittedOutcome
+from causal_ddpm.nuisance.levels import FittedLevels
+from causal_ddpm.nuisance.two_part import FittedParts
 
 Array = NDArray[np.float64]
 
@@ -46,15 +49,15 @@ class PotentialOutcomeLaw:
     true law.
     """
 
-    continuous: FittedContinuous | EmpiricalPart
-    atom: FittedAtom | None
+    part: FittedOutcome
     columns: tuple[Column, ...]
     treatment: Treatment
+    outcome: Outcome
     outcome_name: str
     n_train: int
     report: Mapping[str, Any] = field(default_factory=dict)
 
-    def predictive(self, X: Any, arm: Any, n_nodes: int = 32) -> ConditionalLaw:
+    def predictive(self, X: Any, arm: Any, n_nodes: int = 32) -> RowLaw:
         """The law of Y(arm) for each row of X, with ``n_nodes`` quantile nodes.
 
         Raises
@@ -65,21 +68,15 @@ class PotentialOutcomeLaw:
         covariates = read_covariates(X, self.columns)
         return self._law(*self.treatment.under(covariates, arm), n_nodes)
 
-    def _law(self, covariates: Covariates, code: int, n_nodes: int) -> ConditionalLaw:
+    def _law(self, covariates: Covariates, code: int, n_nodes: int) -> RowLaw:
         """The law of rows as learners read them, under the arm of this code."""
-        nodes = self.continuous.nodes(covariates, code, n_nodes)
-        if self.atom is None:
-            return ConditionalLaw(nodes)
-        support = (-np.inf, np.inf)
-        if isinstance(self.continuous, FittedContinuous):
-            support = self.continuous.support
-        else:
-            support = (float(self.continuous.values[0]), float(self.continuous.values[-1]))
-        probability = self.atom.probability(covariates, code)
-        return ConditionalLaw(nodes, self.atom.value, probability, support)
+        return self.part.law(covariates, code, n_nodes)
 
     def mean(self, X: Any, arm: Any) -> Array:
-        """E[Y(arm) | X], shape (n,), in units of the outcome."""
+        """E[Y(arm) | X], shape (n,), in units of the outcome.
+
+        Refused where its levels have no order; ordered texts count 0 .. K - 1.
+        """
         return self.predictive(X, arm, n_nodes=16).mean()
 
     def arm_probability(self, X: Any) -> Array:
@@ -93,11 +90,12 @@ class PotentialOutcomeLaw:
         DataError
             If no such head was trained.
         """
-        if not isinstance(self.continuous, FittedContinuous):
+        diffused = None if isinstance(self.part, FittedLevels) else self.part.continuous
+        if not isinstance(diffused, FittedContinuous):
             raise DataError("there is no diffusion in this law", "an outcome with more values")
         if not self.treatment.labels:
             raise DataError(f"the treatment is of kind '{self.treatment.kind}'", "arms")
-        return self.continuous.arm_probability(read_covariates(X, self.columns))
+        return diffused.arm_probability(read_covariates(X, self.columns))
 
     def cate(self, X: Any, arm: Any = 1, control: Any = None) -> Array:
         """E[Y(arm) - Y(control) | X], shape (n,). A plug-in: no interval comes with it.
@@ -125,13 +123,44 @@ class PotentialOutcomeLaw:
         self.treatment.value_of(doses, len(doses))
         return doses, np.asarray([self.mean(covariates, dose).mean() for dose in doses])
 
-    def quantile(self, X: Any, arm: Any, levels: Sequence[float] | ArrayLike) -> Array:
+    def quantile(self, X: Any, arm: Any, levels: Sequence[float] | ArrayLike) -> NDArray[Any]:
         """Quantiles of Y(arm) given X, shape (n, len(levels))."""
         u = np.atleast_1d(np.asarray(levels, dtype=float))
         if not ((u > 0) & (u < 1)).all():
             raise DataError(f"quantile levels are {u.tolist()}", "numbers strictly between 0 and 1")
         n_nodes = 128 if min(u.min(), 1 - u.max()) < 1 / 32 else 32
-        return self.predictive(X, arm, n_nodes).quantile(u)
+        return self.outcome.named(self.predictive(X, arm, n_nodes).quantile(u))
+
+    def probability(self, X: Any, arm: Any, level: Any = None) -> Array:
+        """P(Y(arm) = level | X), shape (n,), or of every level in order, shape (n, K).
+
+        Parameters
+        ----------
+        X, arm
+            As everywhere.
+        level : str or number, optional
+            One level by its name or value; needed for a count, which has no list of levels.
+
+        Raises
+        ------
+        DataError
+            If the outcome is continuous or has no such level.
+        """
+        law = self.predictive(X, arm)
+        if not isinstance(law, DiscreteLaw | LatticeLaw):
+            raise DataError(
+                f"the outcome is of kind '{self.outcome.kind}'",
+                "an outcome of separate values",
+                "Ask for the cdf.",
+            )
+        if isinstance(law, DiscreteLaw):
+            wanted = self.outcome.values if level is None else (self.outcome.code(level),)
+        elif level is None:
+            raise DataError("no value of the count was named", "probability(X, arm, level)")
+        else:
+            wanted = (float(level),)
+        p = law.probability(wanted)
+        return p if level is None else p[:, 0]
 
     def cdf(self, X: Any, arm: Any, y: ArrayLike) -> Array:
         """P(Y(arm) <= y | X) on a grid y of shape (G,), shape (n, G)."""
@@ -144,10 +173,13 @@ class PotentialOutcomeLaw:
         """
         return self.predictive(X, arm, n_nodes).density(y)
 
-    def sample(self, X: Any, arm: Any, n_samples: int = 1, random_state: Seed = None) -> Array:
+    def sample(
+        self, X: Any, arm: Any, n_samples: int = 1, random_state: Seed = None
+    ) -> NDArray[Any]:
         """Draws of Y(arm) given X, shape (n, n_samples)."""
         rng = stream(random_state, "law", "sample")
-        return self.predictive(X, arm, n_nodes=128).sample(n_samples, rng)
+        draws = self.predictive(X, arm, n_nodes=128).sample(n_samples, rng)
+        return self.outcome.named(draws)
 
     def counterfactual(
         self,
@@ -156,7 +188,7 @@ class PotentialOutcomeLaw:
         treatment_strength: float = 0.0,
         correlation: Correlation | None = None,
         random_state: Seed = 0,
-    ) -> Array:
+    ) -> NDArray[Any]:
         """The outcome each row would have had under ``arm``.
 
         The observed outcome is turned into its rank in the observed world, the rank is carried to
@@ -195,15 +227,15 @@ class PotentialOutcomeLaw:
         if moved.any():
             target = self._law(there.rows(moved), code, 64)
             result[moved] = target.inverse(u[moved, None])[:, 0]
-        return result
+        return self.outcome.named(result)
 
     def _observed(self, rows: Any) -> tuple[Covariates, Values, Array]:
         if isinstance(rows, CausalData):
             return rows.covariates, rows.treatment, np.asarray(rows.outcome)
         frame = nw.from_native(rows, eager_only=True)
         checks.check_observed(frame.columns, (*self.treatment.names, self.outcome_name))
-        values, outcome = self.treatment.read(frame), frame[self.outcome_name].to_numpy()
-        return read_covariates(rows, self.columns), values, np.array(outcome, dtype=float)
+        values, outcome = self.treatment.read(frame), self.outcome.read(frame[self.outcome_name])
+        return read_covariates(rows, self.columns), values, outcome
 
     def save(self, path: str | Path) -> Path:
         """Write the law to a file (JSON and safetensors in a zip, no pickle)."""
@@ -222,8 +254,9 @@ class PotentialOutcomeLaw:
         return law
 
     def __repr__(self) -> str:
-        atom = "" if self.atom is None else f", atom at {self.atom.value:g}"
+        atom = self.part.atom if isinstance(self.part, FittedParts) else None
+        more = self.outcome.kind + ("" if atom is None else f" with an atom at {atom.value:g}")
         return (
             f"PotentialOutcomeLaw of {self.outcome_name} given {len(self.columns)} confounders and "
-            f"{self.treatment.name} ({self.n_train:,} training rows{atom})"
+            f"{self.treatment.name} ({self.n_train:,} training rows, {more})"
         )

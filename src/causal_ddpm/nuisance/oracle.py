@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causal_ddpm.core.data import CausalData
-from causal_ddpm.core.distribution import ConditionalLaw
+from causal_ddpm.core.discrete import RowLaw
 from causal_ddpm.core.progress import Progress, silent
 from causal_ddpm.core.protocols import Array, OutcomePredictions
 from causal_ddpm.core.random import Seed
@@ -24,11 +24,11 @@ class OracleOutcomeModel:
     mean_functions : sequence of two callables
         Arm 0 and arm 1; each takes the covariate values (n, p) and returns means, shape (n,).
     law_functions : sequence of two callables, optional
-        Likewise, each returning a ConditionalLaw of n rows.
+        Likewise, each returning a RowLaw of n rows.
     """
 
     mean_functions: Sequence[Callable[[Array], Array]]
-    law_functions: Sequence[Callable[[Array], ConditionalLaw]] | None = None
+    law_functions: Sequence[Callable[[Array], RowLaw]] | None = None
 
     def cross_fit(
         self,

@@ -2,21 +2,24 @@
 
     Y | x, a  ~  p_a(x) delta_c + (1 - p_a(x)) L_a(x)
 
-with p_a = 0 unless the outcome has an atom c (``nuisance.atom``), and L_a(x) the law with quantile
-function m_a + s_a (Q_v(u | x, a) - (1 - kappa) mean Q_v) (``nuisance.shape``). ``location="none"``
-leaves out the stack and the scale: the diffusion learns y itself, end to end.
+for a continuous outcome (other kinds: ``nuisance.kinds``), with p_a = 0 unless it has an atom c
+(``nuisance.two_part``), and L_a(x) the law with quantile function m_a + s_a (Q_v(u | x, a) -
+(1 - kappa) mean Q_v) (``nuisance.shape``). ``location="none"`` leaves out the stack and the scale:
+the diffusion learns y itself, end to end.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.errors import DataError
+from causal_ddpm.core.outcome import Outcome
 from causal_ddpm.core.progress import Progress, silent
 from causal_ddpm.core.protocols import OutcomePredictions
 from causal_ddpm.core.random import Seed, seed_sequence
@@ -25,10 +28,11 @@ from causal_ddpm.diffusion.roles import check_names
 from causal_ddpm.nuisance.arms import stack_for
 from causal_ddpm.nuisance.continuous import ContinuousSettings, SharedScalars
 from causal_ddpm.nuisance.folds import draw_folds
+from causal_ddpm.nuisance.kinds import cross_fit_outcome, refit_outcome
 from causal_ddpm.nuisance.law import PotentialOutcomeLaw
 from causal_ddpm.nuisance.location import Sample
 from causal_ddpm.nuisance.stack import LocationStack
-from causal_ddpm.nuisance.two_part import TwoPartSettings, cross_fit_parts, refit_parts
+from causal_ddpm.nuisance.two_part import TwoPartSettings
 
 
 @dataclass(frozen=True)
@@ -92,16 +96,23 @@ class PotentialOutcomeModel:
         Returns
         -------
         OutcomePredictions
-            Means (n, A), one ConditionalLaw per arm, and the fit report.
+            Means (n, A), one law per arm, and the fit report.
+
+        Raises
+        ------
+        DataError
+            If the levels of the outcome have no order.
         """
+        data.outcome_schema.check_order(data.outcome_name)
         self.check_columns(data)
         self._check_folds(fold_ids)
         sample = sample_of(data, fold_ids)
         settings = self._settings(sample.n_arms)
-        parts = cross_fit_parts(settings, sample, random_state, n_jobs, progress)
+        kind = data.outcome_schema
+        parts = cross_fit_outcome(settings, sample, kind, random_state, n_jobs, progress)
         laws = tuple(parts.law(a) for a in range(sample.n_arms))
         mean = np.column_stack([law.mean() for law in laws])
-        return OutcomePredictions(mean, laws, {"model": self.name, **parts.report})
+        return OutcomePredictions(mean, laws, self._report(kind, parts.report))
 
     def fit(
         self,
@@ -130,18 +141,22 @@ class PotentialOutcomeModel:
         self._check_folds(fold_ids)
         sample = sample_of(data, fold_ids)
         settings = self._settings(sample.n_arms)
-        parts = cross_fit_parts(settings, sample, root, n_jobs, progress)
-        continuous, atom = refit_parts(settings, parts, root)
+        kind = data.outcome_schema
+        parts = cross_fit_outcome(settings, sample, kind, root, n_jobs, progress)
+        part = refit_outcome(settings, parts, kind, root)
         progress("outcome model", 1.0)
         return PotentialOutcomeLaw(
-            continuous=continuous,
-            atom=atom,
+            part=part,
             columns=data.covariates.columns,
             treatment=data.treatment_schema,
+            outcome=kind,
             outcome_name=data.outcome_name,
             n_train=data.n,
-            report={"model": self.name, **parts.report},
+            report=self._report(kind, parts.report),
         )
+
+    def _report(self, kind: Outcome, parts: Mapping[str, Any]) -> dict[str, Any]:
+        return {"model": self.name, "outcome kind": kind.to_dict(), **parts}
 
     def check_columns(self, data: CausalData) -> None:
         """Refuse a graph over columns that names other columns than the confounders.
