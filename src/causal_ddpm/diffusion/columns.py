@@ -18,6 +18,7 @@ Rueschendorf (2009), On the distributional transform, Sklar's theorem, and the e
 process.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -28,7 +29,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from causal_ddpm.core import checks
-from causal_ddpm.core.errors import DataError
+from causal_ddpm.core.errors import CausalDDPMWarning, DataError
 
 Array = NDArray[np.float64]
 Level = str | float | bool
@@ -249,6 +250,10 @@ def _read_levels(name: str, dtype: str, cells: list[Any]) -> TableColumn:
             column=name,
         )
     if len(levels) > MAX_LEVELS:
+        warnings.warn(
+            f"Column '{name}' has {len(levels)} levels; the rarest {len(levels) - MAX_LEVELS + 1} "
+            f"are grouped as '{OTHER}'.", CausalDDPMWarning, stacklevel=5,
+        )  # fmt: skip
         kept = np.sort(np.argsort(-shares, kind="stable")[: MAX_LEVELS - 1])
         levels = [*(str(levels[k]) for k in kept), OTHER]
         shares = np.append(shares[kept], 1 - shares[kept].sum())

@@ -256,8 +256,9 @@ def open_frame(frame: Any, columns: Sequence[str] | None = None) -> nw.DataFrame
             raise DataError(
                 f"the data are a {type(frame).__name__}", "a pandas, polars or pyarrow frame"
             )
-        checks.check_columns([str(c) for c in names], columns or [])
+        checks.check_columns([str(c) for c in names], [])
         table = nw.from_native(frame, eager_only=True)
     if columns is not None:
+        checks.check_columns(table.columns, columns)
         return table.select(list(columns))
     return table.select([c for c in table.columns if c != SYNTHETIC_MARKER])
