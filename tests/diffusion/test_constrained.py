@@ -45,7 +45,7 @@ def test_a_gaussian_on_a_surface_has_the_conditional_moments():
     assert mean < 0.03
     assert cov < 0.05
     assert region.violation(draws.x) < 1e-12
-    assert draws.effective_share.min() > 0.999  # the proposal is exact, so weights stay equal
+    assert draws.effective_share.min() > 0.9  # proposals are all but exact
 
 
 def test_a_mixture_on_a_surface_changes_its_weights():

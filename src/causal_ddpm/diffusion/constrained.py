@@ -27,7 +27,7 @@ from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.random import Seed, integer_seed, seed_sequence
 from causal_ddpm.diffusion.constraints import Polyhedron, independent
 from causal_ddpm.diffusion.runtime import quick_arithmetic
-from causal_ddpm.diffusion.surface import PointDenoiser, Target, particles, pick
+from causal_ddpm.diffusion.surface import PointDenoiser, Prior, Target, particles, pick
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -38,7 +38,7 @@ ROUNDS = 10
 PARTICLES = 64
 """Particles a row, at least; rows that fail get four times as many once more."""
 
-_POINTS = 4096
+_POINTS, _PRIOR_DRAWS = 4096, 128
 
 
 class VectorLaw(Protocol):
@@ -230,7 +230,11 @@ def _with_particles(
         number = integer_seed(seed, "particles", n_particles, int(chunk[0]))
         generator = torch.Generator().manual_seed(number)
         points = np.repeat(chunk, n_particles)
-        draws = particles(problem.denoiser(points), problem.target(points), n_particles, generator)
+        plain = problem.law.sample(problem.condition[chunk], _PRIOR_DRAWS, number)
+        prior = Prior.of(torch.from_numpy(np.asarray(plain, dtype=np.float64)), n_particles)
+        draws = particles(
+            problem.denoiser(points), problem.target(points), prior, generator, n_particles
+        )
         chosen = problem.coordinates.of(chunk, pick(draws, S, generator).numpy())
         chosen, good = _exactly_feasible(problem, chunk, chosen)
         good &= draws.weight.sum(1).numpy() > 0

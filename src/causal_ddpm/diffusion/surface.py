@@ -14,6 +14,11 @@ u + K (b - A u), and blurs it again by the bridge between v and v_t:
 
     v_s = r v_t + (1 - r) v + s sqrt(1 - r) xi,        r = (s/t)^2                          (3)
 
+At high noise t^2 magnifies the errors of a learnt Jacobian, while v given v_t is all but Gaussian:
+with the covariance S_0 of v from plain draws,
+
+    S = c t^2 dD/dv_t + (1 - c) S_G,   S_G = t^2 S_0 (S_0 + t^2)^-1,   c = 1 / (1 + t^2)         (5)
+
 For a Gaussian v this is exact with any number of steps. Otherwise (1) is only a proposal: between
 two modes it leaves each its old weight, though b may speak for one of them. So P particles a row
 carry weights: (2) is what v_t says of b, g(b | v_s, v_t) what (1) and (3) predicted that v_s would
@@ -21,10 +26,12 @@ say, and
 
     w_s = w_t p(b | v_s) / g(b | v_s, v_t)                                                  (4)
 
-makes the weighted particles draws of v given A v = b, as P and the number of levels grow: the
-twisted diffusion sampler [1] with the second-order posterior of [2]. Rows whose effective number
-of particles falls below P/2 are resampled. The last level is (1) itself, in float64: the
-projection onto the surface in the metric of the local covariance.
+makes the weighted particles draws of v given A v = b, as P and the number of levels grow, whatever
+S is: the twisted diffusion sampler [1] with the second-order posterior of [2]. It starts at t = 12,
+where v_t is all but Gaussian; weights stop at t = .05, where the law is locally Gaussian and the
+errors of a learnt D outgrow t. Rows whose effective number of particles falls below P/2 are
+resampled. The last level is (1) itself, in float64: the projection onto the surface in the metric
+of the local covariance.
 
 Inequalities G v <= h enter (4) as the factor prod_j Phi((h - G D_b)_j / sd_j) of each level, sd_j^2
 the diagonal of G S_b G'; at the end they hold exactly or the particle counts nothing.
@@ -50,7 +57,7 @@ from causal_ddpm.diffusion.schedule import angle_levels
 PointDenoiser = Callable[[Tensor, float], Tensor]
 """D(v_tau, tau) on points (B, k) in float64, differentiable."""
 
-_FLOOR, _TRIES = 1e-6, 16
+_FLOOR, _TRIES, _TRUST, _TOP, _WEIGHED = 1e-10, 16, 1.0, 12.0, 0.05
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,38 @@ class Cloud:
             setattr(self, name, getattr(self, name)[index])
 
 
-def posterior(denoiser: PointDenoiser, v: Tensor, tau: float) -> Cloud:
+@dataclass(frozen=True)
+class Prior:
+    """First two moments of v for each point, from plain draws; covariance by its eigenvectors.
+
+    Parameters
+    ----------
+    mean : Tensor, shape (B, k)
+    lengths : Tensor, shape (B, k)
+        Eigenvalues of the covariance.
+    axes : Tensor, shape (B, k, k)
+    """
+
+    mean: Tensor
+    lengths: Tensor
+    axes: Tensor
+
+    @classmethod
+    def of(cls, draws: Tensor, n_particles: int) -> "Prior":
+        """Moments of the draws (n, M, k) of each row, for its particles."""
+        away = draws - draws.mean(1, keepdim=True)
+        lengths, axes = torch.linalg.eigh(away.mT @ away / draws.shape[1])
+        lengths = lengths.clamp(min=1e-4 * float(lengths.max()))
+        parts = (draws.mean(1), lengths, axes)
+        return cls(*(part.repeat_interleave(n_particles, 0) for part in parts))
+
+    def covariance(self, tau: float) -> Tensor:
+        """Posterior covariance given v_tau, were v Gaussian: equation (5)."""
+        narrowed = self.lengths * tau**2 / (self.lengths + tau**2)
+        return (self.axes * narrowed[:, None]) @ self.axes.mT
+
+
+def posterior(denoiser: PointDenoiser, v: Tensor, tau: float, prior: Prior) -> Cloud:
     """Mean and covariance of v_0 given v_tau; the Jacobian by k backward passes."""
     with torch.enable_grad():
         at = v.detach().requires_grad_(True)
@@ -100,9 +138,17 @@ def posterior(denoiser: PointDenoiser, v: Tensor, tau: float) -> Cloud:
             torch.autograd.grad(mean[:, i].sum(), at, retain_graph=i + 1 < k)[0] for i in range(k)
         ]
     jacobian = torch.stack(rows, 1).double()
-    lengths, axes = torch.linalg.eigh(tau**2 * (jacobian + jacobian.mT) / 2)
-    lengths = lengths.clamp(min=_FLOOR * min(tau**2, 1.0))[:, None]
-    return Cloud(v, mean.detach().double(), (axes * lengths) @ axes.mT, axes * lengths.sqrt())
+    own = _positive(tau**2 * (jacobian + jacobian.mT) / 2)[0]
+    trust = _TRUST / (_TRUST + tau**2)
+    cov, root = _positive(trust * own + (1 - trust) * prior.covariance(tau))
+    return Cloud(v, mean.detach().double(), cov, root)
+
+
+def _positive(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """The matrix without negative eigenvalues, and a root of it."""
+    lengths, axes = torch.linalg.eigh(matrix)
+    lengths = lengths.clamp(min=_FLOOR)[:, None]
+    return (axes * lengths) @ axes.mT, axes * lengths.sqrt()
 
 
 def apply(matrix: Tensor, vector: Tensor) -> Tensor:
@@ -129,9 +175,8 @@ def conditioned(mean: Tensor, cov: Tensor, target: Target) -> tuple[Tensor, Tens
 
 
 def log_message(mean: Tensor, cov: Tensor, target: Target) -> Tensor:
-    """log p(b | v_t), equation (2), with the factors of the inequalities."""
-    said = log_normal(target.b - apply(target.A, mean), target.A @ cov @ target.A.mT)
-    return said + log_room(mean, cov, target)
+    """log p(b | v_t): equation (2)."""
+    return log_normal(target.b - apply(target.A, mean), target.A @ cov @ target.A.mT)
 
 
 def log_room(mean: Tensor, cov: Tensor, target: Target) -> Tensor:
@@ -153,6 +198,7 @@ def step(
     denoiser: PointDenoiser,
     cloud: Cloud,
     target: Target,
+    prior: Prior,
     levels: tuple[float, float],
     generator: torch.Generator,
 ) -> tuple[Cloud, Tensor]:
@@ -161,12 +207,12 @@ def step(
     r = (s / t) ** 2
     v = draw_clean(cloud, target, generator)
     v_s = r * cloud.v + (1 - r) * v + s * sqrt(1 - r) * _normals(v, generator)
-    ahead_mean, ahead_cov = _prediction(cloud, v_s, r, s)
-    expected = log_normal(
-        target.b - apply(target.A, ahead_mean), target.A @ ahead_cov @ target.A.mT
-    ) + log_room(cloud.mean, cloud.cov, target)
-    ahead = posterior(denoiser, v_s, s)
-    return ahead, log_message(ahead.mean, ahead.cov, target) - expected
+    ahead = posterior(denoiser, v_s, s, prior)
+    growth = log_room(ahead.mean, ahead.cov, target) - log_room(cloud.mean, cloud.cov, target)
+    if s >= _WEIGHED:
+        expected = log_message(*_prediction(cloud, v_s, r, s), target)
+        growth = growth + log_message(ahead.mean, ahead.cov, target) - expected
+    return ahead, growth
 
 
 def _prediction(cloud: Cloud, v_s: Tensor, r: float, s: float) -> tuple[Tensor, Tensor]:
@@ -227,8 +273,9 @@ class SurfaceDraws:
 def particles(
     denoiser: PointDenoiser,
     target: Target,
-    n_particles: int,
+    prior: Prior,
     generator: torch.Generator,
+    n_particles: int,
     n_levels: int = 48,
 ) -> SurfaceDraws:
     """Weighted draws of v given A v = b and G v <= h.
@@ -239,19 +286,21 @@ def particles(
         On points (n P, k), the P particles of a row together.
     target : Target
         For the same points.
+    prior : Prior
+        For the same points.
+    generator : torch.Generator
     n_particles : int
         P.
-    generator : torch.Generator
     n_levels : int
         Noise levels visited.
     """
     B, _, k = target.A.shape
-    n, taus = B // n_particles, angle_levels(n_levels)
-    cloud = _start(denoiser, target, taus[0], generator)
+    n, taus = B // n_particles, angle_levels(n_levels, tau_max=_TOP)
+    cloud = _start(denoiser, target, prior, taus[0], generator)
     log_w = log_room(cloud.mean, cloud.cov, target).view(n, -1)
     share = torch.ones(n, dtype=log_w.dtype)
     for levels in pairwise(taus):
-        cloud, growth = step(denoiser, cloud, target, levels, generator)
+        cloud, growth = step(denoiser, cloud, target, prior, levels, generator)
         index, log_w, effective = resample(log_w + growth.view(n, -1), generator)
         cloud.keep(index)
         share = torch.minimum(share, effective)
@@ -262,13 +311,12 @@ def particles(
 
 
 def _start(
-    denoiser: PointDenoiser, target: Target, tau: float, generator: torch.Generator
+    denoiser: PointDenoiser, target: Target, prior: Prior, tau: float, generator: torch.Generator
 ) -> Cloud:
-    """Particles at the first level: the prior, all but Gaussian there, moved to the surface."""
-    B, _, k = target.A.shape
-    prior = posterior(denoiser, torch.zeros(B, k, dtype=torch.float64), tau)
-    v = draw_clean(prior, target, generator)
-    return posterior(denoiser, v + tau * _normals(v, generator), tau)
+    """Particles at the first level: the prior as a Gaussian, moved to the surface and blurred."""
+    cov, root = _positive(prior.covariance(1e3))
+    v = draw_clean(Cloud(prior.mean, prior.mean, cov, root), target, generator)
+    return posterior(denoiser, v + tau * _normals(v, generator), tau, prior)
 
 
 def _finish(cloud: Cloud, target: Target, generator: torch.Generator) -> tuple[Tensor, Tensor]:
