@@ -24,8 +24,7 @@ from causal_ddpm.core.random import Seed, integer_seed, seed_sequence
 from causal_ddpm.diffusion.constraints import LinearConstraint, holds, independent, polyhedron
 from causal_ddpm.diffusion.null_space import NullSpace, find_equalities, null_space
 from causal_ddpm.nuisance.arms import FittedContrasts, fit_arms
-from causal_ddpm.nuisance.location import held_out_weights
-from causal_ddpm.nuisance.location import Sample, cross_fit_members
+from causal_ddpm.nuisance.location import Sample, cross_fit_members, held_out_weights
 from causal_ddpm.nuisance.shape import GroupFeatures, conditioning_of, residual_group
 from causal_ddpm.nuisance.stack import FittedStack, LocationStack
 
