@@ -23,6 +23,7 @@ from causal_ddpm.core import checks
 from causal_ddpm.core.covariates import Column, Covariates
 from causal_ddpm.core.data import CausalData, read_covariates
 from causal_ddpm.core.discrete import DiscreteLaw, LatticeLaw, RowLaw
+from causal_ddpm.core.distribution import ConditionalLaw
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.outcome import Outcome
 from causal_ddpm.core.random import Seed, stream
@@ -72,12 +73,12 @@ class PotentialOutcomeLaw:
         """The law of rows as learners read them, under the arm of this code."""
         return self.part.law(covariates, code, n_nodes)
 
-    def mean(self, X: Any, arm: Any) -> Array:
-        """E[Y(arm) | X], shape (n,), in units of the outcome.
+    def mean(self, X: Any, arm: Any, n_nodes: int = 16) -> Array:
+        """E[Y(arm) | X], shape (n,), in units of the outcome, from ``n_nodes`` quantiles.
 
         Refused where its levels have no order; ordered texts count 0 .. K - 1.
         """
-        return self.predictive(X, arm, n_nodes=16).mean()
+        return self.predictive(X, arm, n_nodes).mean()
 
     def arm_probability(self, X: Any) -> Array:
         """P(arm | X) by the head on the column tokens, averaged over the groups, shape (n, A).
@@ -123,12 +124,22 @@ class PotentialOutcomeLaw:
         self.treatment.value_of(doses, len(doses))
         return doses, np.asarray([self.mean(covariates, dose).mean() for dose in doses])
 
-    def quantile(self, X: Any, arm: Any, levels: Sequence[float] | ArrayLike) -> NDArray[Any]:
-        """Quantiles of Y(arm) given X, shape (n, len(levels))."""
+    def quantile(
+        self,
+        X: Any,
+        arm: Any,
+        levels: Sequence[float] | ArrayLike,
+        n_nodes: int | None = None,
+    ) -> NDArray[Any]:
+        """Quantiles of Y(arm) given X, shape (n, len(levels)).
+
+        ``n_nodes`` is the number of quantiles that are read and interpolated: 32, or 128 where a
+        level lies in the outer 1/32.
+        """
         u = np.atleast_1d(np.asarray(levels, dtype=float))
         if not ((u > 0) & (u < 1)).all():
             raise DataError(f"quantile levels are {u.tolist()}", "numbers strictly between 0 and 1")
-        n_nodes = 128 if min(u.min(), 1 - u.max()) < 1 / 32 else 32
+        n_nodes = n_nodes or (128 if min(u.min(), 1 - u.max()) < 1 / 32 else 32)
         return self.outcome.named(self.predictive(X, arm, n_nodes).quantile(u))
 
     def probability(self, X: Any, arm: Any, level: Any = None) -> Array:
@@ -162,23 +173,40 @@ class PotentialOutcomeLaw:
         p = law.probability(wanted)
         return p if level is None else p[:, 0]
 
-    def cdf(self, X: Any, arm: Any, y: ArrayLike) -> Array:
+    def cdf(self, X: Any, arm: Any, y: ArrayLike, n_nodes: int = 64) -> Array:
         """P(Y(arm) <= y | X) on a grid y of shape (G,), shape (n, G)."""
-        return self.predictive(X, arm, n_nodes=64).cdf(y)
+        return self.predictive(X, arm, n_nodes).cdf(y)
 
-    def density(self, X: Any, arm: int, y: ArrayLike, n_nodes: int = 128) -> Array:
+    def density(self, X: Any, arm: Any, y: ArrayLike, n_nodes: int = 128) -> Array:
         """Density of Y(arm) given X on a grid y of shape (G,), shape (n, G), in 1 / units of Y.
 
         An atom has no density: the rest integrates to 1 minus its probability.
+
+        Raises
+        ------
+        DataError
+            If the outcome has separate values only.
         """
-        return self.predictive(X, arm, n_nodes).density(y)
+        law = self.predictive(X, arm, n_nodes)
+        if not isinstance(law, ConditionalLaw):
+            raise DataError(
+                f"the outcome is of kind '{self.outcome.kind}', which has no density",
+                "a continuous outcome",
+                "Ask for the probability.",
+            )
+        return law.density(y)
 
     def sample(
-        self, X: Any, arm: Any, n_samples: int = 1, random_state: Seed = None
+        self,
+        X: Any,
+        arm: Any,
+        n_samples: int = 1,
+        random_state: Seed = None,
+        n_nodes: int = 128,
     ) -> NDArray[Any]:
-        """Draws of Y(arm) given X, shape (n, n_samples)."""
+        """Draws of Y(arm) given X, shape (n, n_samples), through ``n_nodes`` quantiles."""
         rng = stream(random_state, "law", "sample")
-        draws = self.predictive(X, arm, n_nodes=128).sample(n_samples, rng)
+        draws = self.predictive(X, arm, n_nodes).sample(n_samples, rng)
         return self.outcome.named(draws)
 
     def counterfactual(
