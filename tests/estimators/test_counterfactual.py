@@ -341,3 +341,11 @@ def test_synthetic_rows_are_refused(case):
     marked = CausalData(frame.assign(__synthetic__=frame["x"] > 2), "d", "y", ["x"])
     with pytest.raises(SyntheticDataError):
         joint_effects(marked, nuisances_of(marked, means, e, laws))
+
+
+def test_more_than_two_arms_are_refused(case):
+    frame, means, e, laws = drawn(800, 0)
+    arms = frame.assign(d=np.arange(800) % 3)
+    data = CausalData(arms, "d", "y", ["x"], treatment_kind="arms")
+    with pytest.raises(DataError, match="binary"):
+        joint_effects(data, nuisances_of(data, means, e, laws))
