@@ -152,14 +152,9 @@ class CausalConfig(BaseModel):
         linear = any(getattr(self, name) is not None for name in _LINEAR_FIELDS)
         attention = any(getattr(self, name) is not None for name in _ATTENTION_FIELDS)
         names = (
-            "n_epochs",
-            "batch_size",
-            "learning_rate",
-            "hidden_dim",
-            "n_layers",
-            *_LINEAR_FIELDS,
-            *_ATTENTION_FIELDS,
-        )
+            "n_epochs", "batch_size", "learning_rate", "hidden_dim", "n_layers",
+            *_LINEAR_FIELDS, *_ATTENTION_FIELDS,
+        )  # fmt: skip
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return DiffusionSettings(
             schedule=self.schedule or ("linear" if linear else "edm"),

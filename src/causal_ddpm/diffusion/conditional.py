@@ -10,7 +10,7 @@ q is increasing in z, so q(Phi^-1(p)) is the p-quantile of v; nothing is random.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,22 +22,20 @@ from causal_ddpm.core.density import map_density
 from causal_ddpm.core.errors import ConvergenceError, DataError
 from causal_ddpm.core.progress import Progress, silent
 from causal_ddpm.core.random import Seed, seed_sequence, stream
-from causal_ddpm.diffusion.attention import RoleAttention
 from causal_ddpm.diffusion.batches import Standardiser, TrainingGroup, check_group, rows_of
 from causal_ddpm.diffusion.denoiser import PreconditionedDenoiser
-from causal_ddpm.diffusion.fit import backbone_of, fit_members
+from causal_ddpm.diffusion.fit import fit_members
 from causal_ddpm.diffusion.forward import forward_of
-from causal_ddpm.diffusion.network import Backbone, Weights, check_weights
+from causal_ddpm.diffusion.network import Backbone, Weights
 from causal_ddpm.diffusion.reading import Reader, mid_latents, wide_latents
-from causal_ddpm.diffusion.roles import ColumnRoles, ConditionColumns
+from causal_ddpm.diffusion.roles import ConditionColumns
 from causal_ddpm.diffusion.runtime import ACTIVATION_FLOATS, quick_arithmetic, resolve_device
 from causal_ddpm.diffusion.sampler import SAMPLERS, crossing_share
 from causal_ddpm.diffusion.schedule import schedule_of
 from causal_ddpm.diffusion.settings import DiffusionSettings, SamplerName
+from causal_ddpm.diffusion.state import read_state, written_state
 
 __all__ = ["ConditionalDiffusion", "DiffusionSettings", "TrainingGroup", "train_conditional"]
-
-FORMAT_VERSION = 1
 
 N_LEVELS = 18
 """Noise levels of a deterministic reading."""
@@ -154,9 +152,21 @@ class ConditionalDiffusion:
         ndarray, shape (n, G)
             Integrates to one.
         """
-        self._check(group, condition, arm, v)
+        _check(self, group, condition, arm, v)
         z = wide_latents(n_nodes)
         return map_density(z, self.transport(group, condition, arm, z), v)
+
+    @quick_arithmetic()
+    def score(
+        self, group: int, condition: NDArray[Any], arm: int, v: NDArray[Any], tau: float
+    ) -> NDArray[np.float64]:
+        """Score of v blurred by noise of level tau, d/dv log (p * N(0, tau^2)), shape (n, Q).
+
+        One evaluation of the networks; v is (Q,) or (n, Q). Raises DataError unless tau > 0.
+        """
+        if not tau > 0:
+            raise DataError(f"tau is {tau}", "a positive noise level")
+        return self._read(group, condition, arm, v, lambda reader, part: reader.score(part, tau))
 
     @quick_arithmetic()
     def encode(
@@ -216,30 +226,18 @@ class ConditionalDiffusion:
                 "this diffusion has learnt no probability of the arm",
                 "one trained with DiffusionSettings(backbone='attention', arm_weight=1)",
             )
-        self._check(group, condition, 0, np.zeros(1))
-        weights, device, parts = self._members(group), self._device, [torch.empty(0, device="cpu")]
-        for rows in self.standardisers[group](condition).split(_HEAD_ROWS):
-            x = rows.T.to(device).expand(self.n_members, -1, -1)
-            context = self.backbone.encode(weights, x, torch.zeros_like(x[:, 0], dtype=torch.int64))
-            logits = self.backbone.arm_logits(weights, context).double().cpu()
-            parts.append(logits.softmax(1).mean(0).T)
-        return torch.cat(parts[1:] or [torch.empty(0, self.backbone.n_arms)]).double().numpy()
+        _check(self, group, condition, 0, np.zeros(1))
+        weights, E = self._members(group), self.n_members
+        chunks = self.standardisers[group](condition).split(_HEAD_ROWS)
+        x = (rows.T.to(self._device).expand(E, -1, -1) for rows in chunks)
+        return np.vstack([self.backbone.arm_probability(weights, part) for part in x])
 
     # -- writing ---------------------------------------------------------------------------
     def state_dict(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors, and everything else ready for JSON; :meth:`from_state` reads both back."""
-        tensors = {f"weights/{k}": w.cpu().contiguous() for k, w in self.weights.items()}
-        for name in ("mean", "sd"):
-            columns = np.stack([getattr(s, name) for s in self.standardisers])
-            tensors[f"standardiser/{name}"] = torch.from_numpy(columns)
-        meta = {
-            "format_version": FORMAT_VERSION, "settings": asdict(self.settings),
-            "hidden_dim": self.backbone.width, "n_arms": self.backbone.n_arms,
-            "report": self.report,
-        }  # fmt: skip
-        if isinstance(self.backbone, RoleAttention):
-            meta["roles"] = asdict(self.backbone.roles)
-        return tensors, meta
+        return written_state(
+            self.settings, self.backbone, self.weights, self.standardisers, self.report
+        )
 
     @classmethod
     def from_state(
@@ -252,27 +250,7 @@ class ConditionalDiffusion:
         DataError
             If the version is unknown, or tensors are missing, misshapen or not finite.
         """
-        if meta.get("format_version") != FORMAT_VERSION:
-            raise DataError(
-                f"format_version is {meta.get('format_version')!r}", str(FORMAT_VERSION)
-            )
-        settings = DiffusionSettings(**meta["settings"])
-        parts = {"weights": {}, "standardiser": {}}  # type: dict[str, dict[str, Tensor]]
-        for name, tensor in tensors.items():
-            kind, _, key = name.partition("/")
-            parts.get(kind, {})[key] = tensor
-        if set(parts["standardiser"]) != {"mean", "sd"}:
-            raise DataError("the state has no standardiser", "tensors written by state_dict")
-        means, sds = (parts["standardiser"][k].numpy() for k in ("mean", "sd"))
-        roles = ColumnRoles.plain(means.shape[1])
-        if settings.backbone == "attention":
-            roles = ColumnRoles.from_state(means.shape[1], meta.get("roles"))
-        backbone = backbone_of(settings, meta["hidden_dim"], roles, meta["n_arms"])
-        check_weights(backbone, parts["weights"], len(means))
-        device = resolve_device(settings.device)
-        weights = {k: w.to(device) for k, w in parts["weights"].items()}
-        standardisers = tuple(Standardiser(m, s) for m, s in zip(means, sds, strict=True))
-        return cls(settings, backbone, weights, standardisers, dict(meta["report"]))
+        return cls(*read_state(tensors, meta))
 
     # -- inside ----------------------------------------------------------------------------
     def _read(
@@ -295,7 +273,7 @@ class ConditionalDiffusion:
         self, group: int, condition: NDArray[Any], arm: int, values: NDArray[Any]
     ) -> Iterator[tuple[Reader, Tensor]]:
         """Readers of a group's members on chunks of rows, with the chunk's values (b, Q)."""
-        self._check(group, condition, arm, values)
+        _check(self, group, condition, arm, values)
         E, weights, device = self.n_members, self._members(group), self._device
         wide = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
         wide = wide.expand(len(condition), wide.shape[-1])
@@ -328,18 +306,31 @@ class ConditionalDiffusion:
         denoiser = PreconditionedDenoiser(residual, shift)
         return Reader(denoiser, flow, flow.levels(n_levels or N_LEVELS), self.n_members)
 
-    def _check(self, group: int, condition: NDArray[Any], arm: int, v: NDArray[Any]) -> None:
-        n, d = np.shape(condition)[0], self.backbone.n_columns
-        if not 0 <= group < self.n_groups:
-            raise DataError(f"group is {group}", f"0 to {self.n_groups - 1}")
-        if not 0 <= arm < self.backbone.n_arms:
-            raise DataError(f"arm is {arm}", f"0 to {self.backbone.n_arms - 1}")
-        if np.shape(condition) != (n, d):
-            raise DataError(f"condition has shape {np.shape(condition)}", f"(n, {d})")
-        if np.ndim(v) not in (1, 2) or (np.ndim(v) == 2 and len(v) != n):
-            raise DataError(f"the values have shape {np.shape(v)}", f"(Q,) or ({n}, Q)")
-        if not (np.isfinite(condition).all() and np.isfinite(v).all()):
-            raise DataError("condition or values are missing or infinite", "finite numbers")
+
+def _check(
+    model: ConditionalDiffusion,
+    group: int,
+    condition: NDArray[Any],
+    arm: int,
+    v: NDArray[Any],
+) -> None:
+    """Refuse what a model cannot be asked.
+
+    Raises
+    ------
+    DataError
+    """
+    n, d = np.shape(condition)[0], model.backbone.n_columns
+    if not 0 <= group < model.n_groups:
+        raise DataError(f"group is {group}", f"0 to {model.n_groups - 1}")
+    if not 0 <= arm < model.backbone.n_arms:
+        raise DataError(f"arm is {arm}", f"0 to {model.backbone.n_arms - 1}")
+    if np.shape(condition) != (n, d):
+        raise DataError(f"condition has shape {np.shape(condition)}", f"(n, {d})")
+    if np.ndim(v) not in (1, 2) or (np.ndim(v) == 2 and len(v) != n):
+        raise DataError(f"the values have shape {np.shape(v)}", f"(Q,) or ({n}, Q)")
+    if not (np.isfinite(condition).all() and np.isfinite(v).all()):
+        raise DataError("condition or values are missing or infinite", "finite numbers")
 
 
 def _collected(parts: list[Tensor], values: NDArray[Any]) -> NDArray[np.float64]:

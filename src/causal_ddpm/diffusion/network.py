@@ -25,7 +25,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import log, sqrt
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import one_hot, silu
 
@@ -107,6 +109,12 @@ class Backbone(ABC):
             "this backbone has no head for the arm", "one with a mask between columns and the arm"
         )
 
+    def arm_probability(self, weights: Weights, x: Tensor) -> NDArray[np.float64]:
+        """P(arm | x) for x (G, d, B), the mean over members, (B, n_arms)."""
+        context = self.encode(weights, x, torch.zeros_like(x[:, 0], dtype=torch.int64))
+        probability = self.arm_logits(weights, context).double().softmax(1).mean(0)
+        return probability.T.cpu().numpy()
+
 
 def check_weights(backbone: Backbone, weights: Weights, n_groups: int) -> None:
     """Refuse weights that are not this backbone's, equally many members for each group.
@@ -115,6 +123,10 @@ def check_weights(backbone: Backbone, weights: Weights, n_groups: int) -> None:
     ------
     DataError
     """
+    widest = max((max(w.shape, default=1) for w in weights.values()), default=0) + len(weights)
+    sizes = [v for v in vars(backbone).values() if isinstance(v, int)]
+    if not all(0 <= v <= widest for v in sizes):
+        raise DataError(f"a backbone of sizes {sizes}", "sizes that its weights have")
     expected = backbone.initial(torch.Generator().manual_seed(0))
     if set(weights) != set(expected):
         odd = sorted(set(weights) ^ set(expected))
