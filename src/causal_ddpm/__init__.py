@@ -32,6 +32,8 @@ _HOMES = {
     "causal_ddpm.dgp.catalog": ["catalog"],
     "causal_ddpm.diffusion.batches": ["TrainingGroup"],
     "causal_ddpm.diffusion.conditional": ["ConditionalDiffusion", "train_conditional"],
+    "causal_ddpm.diffusion.forward": ["ForwardProcess"],
+    "causal_ddpm.diffusion.parametrisation": ["ForeignDenoiser"],
     "causal_ddpm.diffusion.settings": ["DiffusionSettings"],
     "causal_ddpm.diffusion.stream": ["ParquetDiffusion", "train_parquet"],
     "causal_ddpm.diffusion.joint": ["FittedJoint", "JointDiffusion"],
@@ -80,10 +82,12 @@ if TYPE_CHECKING:
         ConditionalDiffusion as ConditionalDiffusion,
         train_conditional as train_conditional,
     )
+    from causal_ddpm.diffusion.forward import ForwardProcess as ForwardProcess
     from causal_ddpm.diffusion.joint import (
         FittedJoint as FittedJoint,
         JointDiffusion as JointDiffusion,
     )
+    from causal_ddpm.diffusion.parametrisation import ForeignDenoiser as ForeignDenoiser
     from causal_ddpm.diffusion.settings import DiffusionSettings as DiffusionSettings
     from causal_ddpm.diffusion.stream import (
         ParquetDiffusion as ParquetDiffusion,
