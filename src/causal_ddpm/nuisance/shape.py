@@ -334,14 +334,14 @@ def within_support(nodes: Array, support: tuple[float, float]) -> Array:
     """Clip nodes to the support by a shift that keeps each row's mean, where the support allows.
 
     The mean of clip(q + delta) is increasing in delta; bisection finds the delta at which it equals
-    the mean before clipping (itself moved into the support).
+    the mean before clipping (itself moved into the support). No node need be moved past that mean.
     """
     low, high = support
     if nodes.size == 0 or (nodes.min() >= low and nodes.max() <= high):
         return nodes
     target = np.clip(nodes.mean(axis=1), low, high)[:, None]
-    left = np.minimum(low - nodes.max(axis=1), 0.0)[:, None]
-    right = np.maximum(high - nodes.min(axis=1), 0.0)[:, None]
+    left = np.minimum(target - nodes.max(axis=1, keepdims=True), 0.0)
+    right = np.maximum(target - nodes.min(axis=1, keepdims=True), 0.0)
     for _ in range(50):
         middle = (left + right) / 2
         short = np.clip(nodes + middle, low, high).mean(axis=1, keepdims=True) < target
