@@ -9,6 +9,7 @@ import torch
 from scipy.stats import norm
 
 from causal_ddpm.core.errors import ConvergenceError, DataError
+from causal_ddpm.diffusion.batches import Standardiser
 from causal_ddpm.diffusion.conditional import (
     ConditionalDiffusion,
     DiffusionSettings,
@@ -239,6 +240,13 @@ def test_weights_count_as_copies():
     np.testing.assert_array_equal(a.nodes(0, x, 0, 8), b.nodes(0, x, 0, 8))
 
 
+def test_saving_and_loading_is_the_identity(model, groups, tmp_path):
+    back = ConditionalDiffusion.load(model.save(tmp_path / "model"))
+    x = groups[2].condition[:10]
+    np.testing.assert_array_equal(back.nodes(2, x, 1, 8), model.nodes(2, x, 1, 8))
+    assert back.report == model.report
+
+
 def test_state_round_trip(model, groups):
     tensors, meta = model.state_dict()
     back = ConditionalDiffusion.from_state(tensors, json.loads(json.dumps(meta)))
@@ -362,3 +370,29 @@ def test_spoilt_states_are_refused(model, spoil, words):
     spoil(tensors, meta)
     with pytest.raises(DataError, match=words):
         ConditionalDiffusion.from_state(tensors, meta)
+
+
+def with_weight(model, name, value):
+    return replace(model, weights={**model.weights, name: value})
+
+
+MISFITS = [
+    (lambda m: replace(m, weights=dict(list(m.weights.items())[1:])), "weights missing or unknown"),
+    (lambda m: with_weight(m, "out.W", torch.zeros(6, 2, 16)), "'out.W' has shape"),
+    (lambda m: replace(m, standardisers=()), "not the settings' own"),
+    (lambda m: replace(m, settings=replace(m.settings, n_layers=3)), "not the settings' own"),
+    (lambda m: replace(m, standardisers=(Standardiser(np.zeros(3), np.ones(3)),) * 3), "shape"),
+    (lambda m: replace(m, standardisers=(Standardiser(np.zeros(4), np.zeros(4)),) * 3), "positive"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "words"), MISFITS)
+def test_parts_that_do_not_fit_are_refused(model, spoil, words):
+    with pytest.raises(DataError, match=words):
+        spoil(model).check_parts()
+
+
+def test_sizes_without_weights_are_refused_before_memory_is_asked_for(model):
+    settings, huge = replace(model.settings, hidden_dim=10**9), replace(model.backbone, width=10**9)
+    with pytest.raises(DataError, match="sizes that its weights have"):
+        replace(model, settings=settings, backbone=huge).check_parts()

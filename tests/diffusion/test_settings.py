@@ -50,7 +50,7 @@ def test_recipe(n, members, steps, decay, dropout, width):
     assert r.weight_decay == pytest.approx(decay)
     assert r.dropout == dropout
     assert r.batch_size == min(256, n)
-    assert r.n_draws == (4 if n < 1_500 else 2)
+    assert r.n_draws == (4 if n < 1_500 else 2 if n < 100_000 else 8)
     assert r.steps_per_epoch is None
 
 

@@ -11,6 +11,7 @@ q is increasing in z, so q(Phi^-1(p)) is the p-quantile of v; nothing is random.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,10 @@ from causal_ddpm.core.progress import Progress, silent
 from causal_ddpm.core.random import Seed, seed_sequence, stream
 from causal_ddpm.diffusion.batches import Standardiser, TrainingGroup, check_group, rows_of
 from causal_ddpm.diffusion.denoiser import PreconditionedDenoiser
-from causal_ddpm.diffusion.fit import fit_members
+from causal_ddpm.diffusion.fit import check_model, fit_members
 from causal_ddpm.diffusion.forward import forward_of
 from causal_ddpm.diffusion.network import Backbone, Weights
+from causal_ddpm.diffusion.persistence import load_model, save_model
 from causal_ddpm.diffusion.reading import Reader, mid_latents, wide_latents
 from causal_ddpm.diffusion.roles import ConditionColumns
 from causal_ddpm.diffusion.runtime import ACTIVATION_FLOATS, quick_arithmetic, resolve_device
@@ -251,6 +253,20 @@ class ConditionalDiffusion:
             If the version is unknown, or tensors are missing, misshapen or not finite.
         """
         return cls(*read_state(tensors, meta))
+
+    def save(self, path: str | Path) -> Path:
+        """Write the model to a file (JSON and safetensors in a zip, no pickle)."""
+        return save_model(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "ConditionalDiffusion":
+        """Read a model back; ModelFileError if the file is damaged or holds something else."""
+        model: ConditionalDiffusion = load_model(path, expected=cls)
+        return model
+
+    def check_parts(self) -> None:
+        """Refuse settings, backbone, weights and standardisers that are not of one model."""
+        check_model(self.settings, self.backbone, self.weights, self.standardisers)
 
     # -- inside ----------------------------------------------------------------------------
     def _read(

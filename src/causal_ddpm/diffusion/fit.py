@@ -15,18 +15,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.random import Seed, seed_sequence, stream
 from causal_ddpm.diffusion.attention import RoleAttention
 from causal_ddpm.diffusion.batches import (
     Draws,
     MemberStream,
     Rows,
+    Standardiser,
     draw_steps,
     member_stream,
 )
 from causal_ddpm.diffusion.checkpoint import CheckpointFile, fingerprint
 from causal_ddpm.diffusion.forward import forward_of
-from causal_ddpm.diffusion.network import MLP, Backbone, Weights
+from causal_ddpm.diffusion.network import MLP, Backbone, Weights, check_weights
 from causal_ddpm.diffusion.roles import ColumnRoles, ConditionColumns, roles_of
 from causal_ddpm.diffusion.runtime import ACTIVATION_FLOATS
 from causal_ddpm.diffusion.schedule import schedule_of
@@ -158,6 +160,30 @@ def backbone_of(
         n_columns, n_arms, hidden_dim, settings.n_layers, settings.dim, settings.n_heads,
         roles=roles, has_arm_head=settings.arm_weight > 0,
     )  # fmt: skip
+
+
+def check_model(
+    settings: DiffusionSettings,
+    backbone: Backbone,
+    weights: Weights,
+    standardisers: Sequence[Standardiser],
+) -> None:
+    """Refuse parts that are not of one trained model.
+
+    Raises
+    ------
+    DataError
+    """
+    d = backbone.n_columns
+    roles = backbone.roles if isinstance(backbone, RoleAttention) else ColumnRoles.plain(d)
+    own = backbone_of(settings, backbone.width, roles, backbone.n_arms)
+    if not standardisers or backbone != own:
+        raise DataError("a backbone that is not the settings' own", "parts of one model")
+    check_weights(backbone, weights, len(standardisers))
+    for s in standardisers:
+        if s.mean.shape != (d,) or s.sd.shape != (d,) or not (s.sd > 0).all():
+            raise DataError(f"a standardiser of shape {s.mean.shape} or without positive sd",
+                            f"({d},)")  # fmt: skip
 
 
 def initial_weights(

@@ -2,14 +2,20 @@
 
 A model is a tree of frozen records, numbers, texts and arrays. The tree goes to ``model.json``,
 every array to ``arrays.safetensors``; LightGBM boosters become their own text format, scikit-learn
-estimators become skops blobs of trusted types only. Records are rebuilt by name, and only from
-this package: a file cannot name code of its own.
+estimators become skops blobs of trusted types only.
+
+Reading trusts nothing. Only frozen records of this package are rebuilt, each value is compared with
+the annotation of its field, and arrays hold finite numbers; a record with a method ``check_parts``
+is asked whether its parts fit together. Arrays lie in the zip as they are, and the JSON may be at
+most 100 times its packed size, so a small file cannot ask for much memory. What a file can still do
+is be wrong: a model is as trustworthy as who wrote it.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import importlib
+import io
 import json
 import zipfile
 from pathlib import Path
@@ -19,11 +25,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causal_ddpm.core.errors import ModelFileError
-from causal_ddpm.core.files import check_writable
+from causal_ddpm.core.files import draft_of
+from causal_ddpm.diffusion.annotations import fits, hints_of
+from causal_ddpm.diffusion.booster_text import checked_booster_text
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _PACKAGE = "causal_ddpm."
 _JSON, _ARRAYS = "model.json", "arrays.safetensors"
+_MAX_RATIO, _FREE = 100, 2**20
+"""Packed data may unfold to so many times their size, or to a megabyte."""
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -45,18 +55,12 @@ def save_model(model: Any, path: str | Path) -> Path:
     """
     from safetensors.numpy import save
 
-    target = check_writable(path)
     arrays: Arrays = {}
     tree = {"format_version": FORMAT_VERSION, "model": _encode(model, arrays)}
-    draft = target.with_name(f".{target.name}.part")
-    try:
-        with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(_JSON, json.dumps(tree))
-            archive.writestr(_ARRAYS, save(arrays))
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
-    return target
+    with draft_of(path) as draft, zipfile.ZipFile(draft, "w") as archive:
+        archive.writestr(_JSON, json.dumps(tree), zipfile.ZIP_DEFLATED)
+        archive.writestr(_ARRAYS, save(arrays), zipfile.ZIP_STORED)
+    return Path(path)
 
 
 def load_model(path: str | Path, expected: type | None = None) -> Any:
@@ -81,10 +85,10 @@ def load_model(path: str | Path, expected: type | None = None) -> Any:
         model = _decode(_checked_version(tree, source), arrays)
     except ModelFileError:
         raise
-    except Exception as error:
+    except Exception as error:  # whatever a hostile file provokes is one answer: it is refused
+        why = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise ModelFileError(
-            f"'{source}' is not a readable model file ({type(error).__name__}: {error}); "
-            "expected a file written by .save()."
+            f"'{source}' is not a readable model file ({why}); expected a file written by .save()."
         ) from error
     if expected is not None and not isinstance(model, expected):
         raise ModelFileError(
@@ -93,8 +97,8 @@ def load_model(path: str | Path, expected: type | None = None) -> Any:
     return model
 
 
-def _checked_version(tree: dict[str, Any], source: Path) -> Any:
-    version = tree.get("format_version")
+def _checked_version(tree: Any, source: Path) -> Any:
+    version = tree.get("format_version") if isinstance(tree, dict) else None
     if version != FORMAT_VERSION:
         raise ModelFileError(
             f"'{source}' has format version {version!r}, expected {FORMAT_VERSION}; "
@@ -103,11 +107,27 @@ def _checked_version(tree: dict[str, Any], source: Path) -> Any:
     return tree["model"]
 
 
-def _read(source: Path) -> tuple[dict[str, Any], Arrays]:
+def _read(source: Path) -> tuple[Any, Arrays]:
     from safetensors.numpy import load
 
     with zipfile.ZipFile(source) as archive:
+        packed = {entry.filename: entry for entry in archive.infolist()}
+        if len(archive.infolist()) != 2 or set(packed) != {_JSON, _ARRAYS}:
+            raise ModelFileError(f"'{source}' is no model file: it holds other parts than one.")
+        if packed[_ARRAYS].compress_type != zipfile.ZIP_STORED:
+            raise ModelFileError(f"'{source}' holds packed arrays, which no model file does.")
+        _check_sizes(archive)
         return json.loads(archive.read(_JSON)), load(archive.read(_ARRAYS))
+
+
+def _check_sizes(archive: zipfile.ZipFile) -> None:
+    """Refuse an archive that unfolds to far more than its packed size."""
+    for entry in archive.infolist():
+        if entry.file_size > _MAX_RATIO * entry.compress_size + _FREE:
+            raise ModelFileError(
+                f"'{entry.filename}' would unfold from {entry.compress_size:,} to "
+                f"{entry.file_size:,} bytes; no model does."
+            )
 
 
 def _encode(value: Any, arrays: Arrays) -> Any:
@@ -148,9 +168,15 @@ def _encode_array(value: Any, arrays: Arrays) -> dict[str, str]:
     array = value.detach().cpu().numpy() if tensor else value
     if array.dtype.kind in "OUS":
         raise ModelFileError("An array of texts or objects cannot be saved.")
+    _check_finite(array)
     key = f"a{len(arrays)}"
     arrays[key] = np.ascontiguousarray(array).reshape(array.shape)
     return {"tensor" if tensor else "array": key}
+
+
+def _check_finite(array: NDArray[Any]) -> None:
+    if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
+        raise ModelFileError("An array of a model is missing numbers or holds infinite ones.")
 
 
 def _encode_sklearn(value: Any, arrays: Arrays) -> dict[str, str]:
@@ -182,37 +208,77 @@ def _decode(node: Any, arrays: Arrays) -> Any:
 
 
 def _decode_object(kind: str, node: dict[str, Any], arrays: Arrays) -> Any:
-    if kind == "array":
-        return arrays[node["array"]]
-    if kind == "tensor":
-        import torch
-
-        return torch.from_numpy(arrays[node["tensor"]].copy())
+    if kind in ("array", "tensor"):
+        return _decode_array(kind, node, arrays)
     if kind == "booster":
         from lightgbm import Booster
 
-        return Booster(model_str=node["booster"])
+        return Booster(model_str=checked_booster_text(node["booster"]))
     if kind == "sklearn":
-        import skops.io
-
-        return skops.io.loads(arrays[node["sklearn"]].tobytes(), trusted=None)
+        return _decode_sklearn(arrays[node["sklearn"]].tobytes())
     if kind == "state":
-        return _class(node["state"]).from_state(_decode(node["value"], arrays))
+        return _stateful(node["state"]).from_state(_decode(node["value"], arrays))
     if kind == "record":
-        return _rebuild(_class(node["record"]), node["fields"], arrays)
+        return _rebuild(node["record"], node["fields"], arrays)
     raise ModelFileError(f"The file holds an unknown kind of part, '{kind}'.")
 
 
-def _rebuild(cls: Any, fields: dict[str, Any], arrays: Arrays) -> Any:
-    if not hasattr(cls, "__dataclass_fields__"):
-        raise ModelFileError(f"The file names {cls.__qualname__}, which is no record.")
-    values = {name: _decode(v, arrays) for name, v in fields.items()}
-    return cls(**{f.name: values[f.name] for f in dataclasses.fields(cls) if f.init})
+def _decode_array(kind: str, node: dict[str, Any], arrays: Arrays) -> Any:
+    array = arrays[node[kind]]
+    _check_finite(array)
+    if kind == "array":
+        return array
+    import torch
+
+    return torch.from_numpy(array.copy())
 
 
-def _class(name: str) -> Any:
+def _decode_sklearn(blob: bytes) -> Any:
+    import skops.io
+
+    with zipfile.ZipFile(io.BytesIO(blob)) as archive:
+        _check_sizes(archive)
+    return skops.io.loads(blob, trusted=None)
+
+
+def _rebuild(name: str, fields: dict[str, Any], arrays: Arrays) -> Any:
+    """A frozen record whose fields are what their annotations say."""
+    cls = _class(name)
+    parameters = getattr(cls, "__dataclass_params__", None)
+    if parameters is None or not parameters.frozen:
+        raise ModelFileError(f"The file names {name}, which is no record.")
+    wanted = {f.name for f in dataclasses.fields(cls) if f.init}
+    extra = {f.name for f in dataclasses.fields(cls)}
+    if not wanted <= set(fields) <= extra:
+        odd = sorted(wanted ^ set(fields))[0]
+        raise ModelFileError(f"The file's {cls.__qualname__} has no or an unknown field '{odd}'.")
+    values = {key: _decode(fields[key], arrays) for key in wanted}
+    for key, value in values.items():
+        if not fits(value, hints_of(cls)[key]):
+            raise ModelFileError(
+                f"The file's {cls.__qualname__} has a {type(value).__name__} for '{key}', which "
+                "is of another type."
+            )
+    record = cls(**values)
+    if hasattr(record, "check_parts"):
+        record.check_parts()
+    return record
+
+
+def _stateful(name: str) -> Any:
+    """A class of this package that rebuilds itself from a state."""
+    cls = _class(name)
+    if not all(callable(getattr(cls, verb, None)) for verb in ("to_state", "from_state")):
+        raise ModelFileError(f"The file names {name}, which is rebuilt from no state.")
+    return cls
+
+
+def _class(name: str) -> type:
     """A class of this package by name; nothing else can be named."""
     module, _, qualname = name.partition(":")
     if not module.startswith(_PACKAGE) or not qualname.isidentifier():
         raise ModelFileError(f"The file names '{name}', which is no record of this package.")
-    return getattr(importlib.import_module(module), qualname)
+    cls = getattr(importlib.import_module(module), qualname, None)
+    if not isinstance(cls, type) or cls.__module__ != module:
+        raise ModelFileError(f"The file names '{name}', which is no record of this package.")
+    return cls

@@ -9,13 +9,15 @@ With n the rows a member trains on, unset fields become
     dropout        0.2 up to 2000 rows, then 0.1
     hidden units   32 below 20 000 rows, then 64
     batch          min(256, n)
-    noise draws    4 a row below 1500 rows, then 2
+    noise draws    4 a row below 1500 rows, then 2; 8 from 100 000 rows on
     learning rate  1e-2 (attention: 3e-3), 20 warm-up steps, cosine to zero
 
 Four members instead of two lower the Wasserstein distance to the true law by 2 to 3 % (bimodal
 design, 400 and 800 rows, 5 draws) at up to twice the cost. Four noise draws instead of two lower
 it by 3 and 9 % there, raise it by 8 to 15 % where the noise is Gaussian, and change nothing at
-2000 rows.
+2000 rows. Where training sees each row a few times only and the location has taken what is linear,
+a gradient from two draws is too noisy to begin with: with 100 000 rows of 50 columns the loss after
+1000 steps is 1.00 with two draws, 0.78 with eight (with 30 000 rows eight are 1 % worse in CRPS).
 """
 
 from collections.abc import Iterable, Mapping
@@ -39,6 +41,12 @@ SMALL = 1_500
 
 LARGE = 20_000
 """From so many rows on, one wide network replaces several narrow ones."""
+
+MAX_LEVELS = 100_000
+"""Noise levels of a reading at most."""
+
+HUGE = 100_000
+"""From so many rows on each is seen a few times only, and under more noise."""
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "schedule": ("edm", "linear", "cosine", "flow"),
@@ -178,10 +186,9 @@ class DiffusionSettings:
                     f"{name} is given with backbone '{self.backbone}'", "backbone='attention'",
                     "Only attention between columns can leave some of them out.",
                 )  # fmt: skip
-        if self.n_sampling_steps == 1:
-            raise DataError("n_sampling_steps is 1", "at least 2 noise levels")
-        if self.diffusion_steps < 2:
-            raise DataError("diffusion_steps is 1", "at least 2 steps")
+        for name in ("n_sampling_steps", "diffusion_steps"):
+            if not 2 <= (getattr(self, name) or 2) <= MAX_LEVELS:
+                raise DataError(f"{name} is {getattr(self, name)}", f"2 to {MAX_LEVELS:,}")
         if self.beta_start and self.beta_end and self.beta_start >= self.beta_end:
             raise DataError(
                 f"beta_start is {self.beta_start} and beta_end {self.beta_end}",
@@ -230,7 +237,7 @@ def recipe(n: int, settings: DiffusionSettings, smallest: int | None = None) -> 
         learning_rate=_given(settings.learning_rate, rate),
         weight_decay=_given(settings.weight_decay, decay),
         batch_size=batch,
-        n_draws=settings.n_draws or (4 if n < SMALL else 2),
+        n_draws=settings.n_draws or (4 if n < SMALL else 2 if n < HUGE else 8),
         n_steps=settings.n_epochs * per_epoch if settings.n_epochs else steps,
         steps_per_epoch=per_epoch if settings.n_epochs else None,
     )
