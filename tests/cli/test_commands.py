@@ -61,7 +61,15 @@ def estimated(tmp_path_factory):
 
     made = call("simulate", "ai-adoption", "--n", 200, "--out", "firms.csv", "--random-state", 5)
     assert made.returncode == 0, made.stderr
-    outputs = ["--json", "out.json", "--report", "out.html", "--unit", "thousand dollars"]
+    outputs = [
+        "--json",
+        "out.json",
+        "--report",
+        "out.html",
+        "--unit",
+        "thousand dollars",
+        "--joint",
+    ]
     done = call("estimate", "firms.csv", *ROLES, *QUICK, *outputs, "--random-state", 2)
     return folder, done
 
@@ -72,6 +80,7 @@ def test_the_run_succeeds_and_prints_a_table(estimated):
     for text in ("SIMULATED DATA", "ATE", "ATT", "Naive difference", "Truth", "95 % interval"):
         assert text in done.stdout
     assert "Wrote out.html" in done.stdout
+    assert "Not identified: the share of all units" in done.stdout
     assert "Traceback" not in done.stderr
     assert "Small sample" in done.stderr or "Weak overlap" in done.stderr or done.stderr == ""
 

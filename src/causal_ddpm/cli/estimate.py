@@ -101,6 +101,12 @@ def estimate(  # noqa: PLR0913 - a command's options are its arguments
     accuracy: Annotated[
         Accuracy, typer.Option(help="Effort of the stack of regressions.")
     ] = Accuracy.standard,
+    joint: Annotated[
+        bool,
+        typer.Option(
+            "--joint", help="Add shares and quantiles of effects on units, which are only bounded."
+        ),
+    ] = False,
     json: Annotated[
         Path | None, typer.Option(help="Write everything as JSON.", show_default=False)
     ] = None,
@@ -147,6 +153,7 @@ def estimate(  # noqa: PLR0913 - a command's options are its arguments
         n_repeats=repeats,
         random_state=random_state,
         level=level,
+        joint=joint,
     )
     source = Source(file.name, unit, truth)
     analysis = run_analysis(data, asked, settings, source, n_jobs, quiet)

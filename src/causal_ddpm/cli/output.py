@@ -39,6 +39,8 @@ def show(analysis: "Analysis", files: Sequence[Path] = ()) -> None:
         f"{n1:,} treated, {data.n - n1:,} untreated rows"
     )
     _print_table(out, analysis)
+    if analysis.joint is not None:
+        out.print(f"{prose.units_bounded(analysis.joint)}\n")
     seconds = analysis.provenance.wall_seconds
     out.print(f"{analysis.headline.method}; {analysis.n_folds} folds; {seconds:.1f} s")
     for path in files:

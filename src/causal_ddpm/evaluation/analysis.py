@@ -25,6 +25,7 @@ from causal_ddpm.core.progress import Progress, silent
 from causal_ddpm.core.protocols import OutcomeModel, PropensityModel
 from causal_ddpm.core.truth import Truth
 from causal_ddpm.estimators.api import estimate_with, median_of_repeats, nuisances_of_repeats
+from causal_ddpm.estimators.counterfactual import JointEffects, joint_effects
 from causal_ddpm.estimators.overlap import FEW_EFFECTIVE
 from causal_ddpm.estimators.qte import distribution_curves
 from causal_ddpm.evaluation.diagnostics import (
@@ -58,6 +59,8 @@ class AnalysisSettings:
         Root of every random draw.
     level : float
         Confidence level of intervals and bands.
+    joint : bool
+        Whether to add effects on single units over every coupling, which no data identify.
     """
 
     outcome_model: OutcomeModel | None = None
@@ -66,6 +69,7 @@ class AnalysisSettings:
     n_repeats: int = 1
     random_state: int = 0
     level: float = 0.95
+    joint: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """The settings in words, JSON-ready."""
@@ -101,6 +105,8 @@ class Analysis:
     warnings : tuple of str
     provenance : Provenance
     level : float
+    joint : JointEffects or None
+        Effects on single units over every coupling, where they were asked for.
     """
 
     data: CausalData
@@ -115,6 +121,7 @@ class Analysis:
     warnings: tuple[str, ...]
     provenance: Provenance
     level: float
+    joint: JointEffects | None = None
 
     @property
     def mean_effects(self) -> tuple[Estimate, ...]:
@@ -173,6 +180,7 @@ class Analysis:
             "schema_version": SCHEMA_VERSION,
             "estimates": [row for e in self.estimates for row in e.records(self.level)],
             "diagnostics": self._diagnostics(),
+            "joint_effects": None if self.joint is None else self.joint.to_dict(),
             "assumptions": self.assumptions,
             "warnings": self.warnings,
             "simulated": None if self.truth is None else self.truth.to_dict(),
@@ -242,6 +250,11 @@ def analyse(
     clock = time.perf_counter(), time.process_time()
     nuisances, estimates = _estimate(data, wanted, settings, n_jobs, _first(progress, 0.92))
     distributions, quantiles, notes = _whole_laws(data, nuisances, headline, settings, progress)
+    joint = None
+    if settings.joint:
+        progress("effects on units", 0.96)
+        joint = joint_effects(data, nuisances, among=headline.group, level=settings.level)
+        notes = [*notes, *joint.share_bounds.warnings]
     progress("diagnostics", 0.98)
     found = [text for e in estimates for text in e.warnings]
     analysis = Analysis(
@@ -263,6 +276,7 @@ def analyse(
             (time.perf_counter() - clock[0], time.process_time() - clock[1]),
         ),
         level=settings.level,
+        joint=joint,
     )
     progress("done", 1.0)
     return analysis

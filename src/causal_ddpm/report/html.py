@@ -95,6 +95,7 @@ def figures(analysis: Analysis) -> dict[str, Any]:
         "distributions": (displays.DistributionsDisplay.of(analysis), 3.7),
         "quantiles": (displays.QuantileDisplay.of(analysis), 3.0),
         "units": (displays.UnitEffectsDisplay.of(analysis), 3.0),
+        "coupling": (_coupling(analysis), 3.8),
     }
     captions = prose.captions(analysis)
     return {
@@ -103,6 +104,10 @@ def figures(analysis: Analysis) -> dict[str, Any]:
         else {"svg": _safe(svg(display, name, captions[name], height)), "caption": captions[name]}
         for name, (display, height) in wanted.items()
     }
+
+
+def _coupling(analysis: Analysis) -> displays.Display | None:
+    return None if analysis.joint is None else displays.CouplingDisplay.of(analysis.joint)
 
 
 def svg(display: displays.Display, name: str, description: str, height: float) -> str:

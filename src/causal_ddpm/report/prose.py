@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from causal_ddpm.estimators.counterfactual import JointEffects
 from causal_ddpm.evaluation.analysis import Analysis
 from causal_ddpm.report.displays.effects import SHOWN
 
@@ -167,7 +168,20 @@ def captions(analysis: Analysis) -> dict[str, str]:
         "each by models that did not see the unit. Predictions of single units carry no calibrated "
         "interval: read the shape, not the tails. Shown are the central "
         f"{SHOWN:.0%} of the units.",
+        "coupling": "" if analysis.joint is None else units_bounded(analysis.joint),
     }
+
+
+def units_bounded(joint: JointEffects) -> str:
+    """What is known of the share of units with a small effect, whatever the coupling."""
+    (lower, upper), (low, high) = joint.share_bounds.values, joint.share_limits()
+    return (
+        f"Not identified: the share of {joint.share_bounds.population} with an effect of at most "
+        f"{joint.threshold:g}. No unit is seen with and without treatment, so the data only bound "
+        f"it, between {lower:.0%} and {upper:.0%} ({joint.level * 100:g} % limits, one by one: "
+        f"{low:.0%} and {high:.0%}); a curve over the correlation of the two outcomes of a unit is "
+        "an assumption with numbers in it."
+    )
 
 
 def assumptions(analysis: Analysis) -> list[tuple[str, str]]:
