@@ -168,12 +168,14 @@ def quantile_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def main() -> None:
     options = parser(__doc__.splitlines()[0])
-    options.add_argument("--draws", type=int, default=20)
+    options.add_argument("--draws", type=int, default=20, help="draws read with the true laws")
+    options.add_argument("--fits", type=int, default=10, help="draws with a fit of the law")
     options.add_argument("--n", type=int, default=1000, help="rows a draw (default 1000)")
-    options.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     args = options.parse_args()
-    draws = range(2 if args.quick else args.draws)
-    specs = grid(design=list(DESIGNS), method=args.methods, n=[args.n], draw=draws)
+    specs = []
+    for method, draws in zip(METHODS, (args.draws, args.fits), strict=True):
+        numbers = range(1 if args.quick else draws)
+        specs += grid(method=[method], design=list(DESIGNS), n=[args.n], draw=numbers)
     study = Study("coupling", row, specs, args.studies, any_version=args.any_version)
     rows = run(study, args.n_jobs, lambda spec: 2.0 if spec["method"] == "oracle" else 9.0)
     tables = [
