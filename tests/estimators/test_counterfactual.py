@@ -10,6 +10,7 @@ from scipy.special import expit, ndtr, ndtri
 
 from causal_ddpm import joint_effects
 from causal_ddpm.core.data import CausalData
+from causal_ddpm.core.discrete import DiscreteLaw
 from causal_ddpm.core.distribution import ConditionalLaw, mid_levels
 from causal_ddpm.core.errors import DataError, SmallSampleWarning, SyntheticDataError
 from causal_ddpm.estimators import makarov
@@ -232,16 +233,22 @@ def test_with_both_wrong_the_limit_can_fail(truth):
 
 
 # -- atoms: <= and < differ -----------------------------------------------------------------
-@pytest.fixture(scope="module")
-def binary():
+@pytest.fixture(scope="module", params=["atom and point mass", "table of probabilities"])
+def binary(request):
     """Y in {0, 1} with P(Y(0) = 1) = 3/8, P(Y(1) = 1) = 5/8, randomised."""
-    n, rng = 2_400, np.random.default_rng(3)
+    n, rng = 1_200, np.random.default_rng(3)
     d = np.arange(n) % 2
     y = (rng.random(n) < np.where(d == 1, 5 / 8, 3 / 8)).astype(float)
     data = CausalData(pd.DataFrame({"y": y, "d": d, "x": rng.normal(size=n)}), "d", "y", ["x"])
-    laws = tuple(
-        ConditionalLaw(np.ones((n, 4)), 0.0, np.full(n, 1 - p), (0.0, 1.0)) for p in (3 / 8, 5 / 8)
-    )
+    kinds = {
+        "atom and point mass": lambda p: ConditionalLaw(
+            np.ones((n, 4)), 0.0, np.full(n, 1 - p), (0.0, 1.0)
+        ),
+        "table of probabilities": lambda p: DiscreteLaw(
+            np.array([0.0, 1.0]), np.tile([1 - p, p], (n, 1))
+        ),
+    }
+    laws = tuple(kinds[request.param](p) for p in (3 / 8, 5 / 8))
     return data, nuisances_of(data, np.tile([3 / 8, 5 / 8], (n, 1)), np.full((n, 2), 0.5), laws)
 
 
@@ -348,4 +355,12 @@ def test_more_than_two_arms_are_refused(case):
     arms = frame.assign(d=np.arange(800) % 3)
     data = CausalData(arms, "d", "y", ["x"], treatment_kind="arms")
     with pytest.raises(DataError, match="binary"):
+        joint_effects(data, nuisances_of(data, means, e, laws))
+
+
+def test_levels_without_an_order_are_refused():
+    frame, means, e, laws = drawn(300, 0)
+    named = frame.assign(y=np.where(frame["y"] > 0, "work", "school"))
+    data = CausalData(named, "d", "y", ["x"], outcome_kind="categorical")
+    with pytest.raises(DataError, match="no order"):
         joint_effects(data, nuisances_of(data, means, e, laws))

@@ -298,6 +298,7 @@ def _checked(
 ) -> tuple[Array, Array]:
     """Correlations, ascending, and levels of the quantiles."""
     refuse_synthetic(data.n_synthetic)
+    data.outcome_schema.check_order(data.outcome_name)
     if nuisances.fingerprint != data.fingerprint:
         raise DataError(
             "the nuisances belong to other data (their fingerprints differ)",
