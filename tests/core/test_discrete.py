@@ -32,13 +32,18 @@ def random_law(seed: int, kind: str) -> RowLaw:
     if kind == "raw lattice":
         nodes = np.sort(rng.normal(2, 4, size=(3, 32)), axis=1)
         return LatticeLaw(ConditionalLaw(nodes, support=(-0.5, np.inf)), 0.0, np.inf)
+    if kind == "zeros apart":
+        nodes = np.sort(0.5 + rng.exponential(4, size=(3, 32)), axis=1)
+        smooth = ConditionalLaw(nodes, 0.0, rng.random(3), (0.5, np.inf))
+        return LatticeLaw(smooth, 0.0, np.inf)
     nodes = np.sort(rng.normal(0, 3, size=(3, 32)), axis=1)
     if kind == "atom":
         return ConditionalLaw(nodes, 0.5, rng.random(3))
     return ConditionalLaw(nodes)
 
 
-KINDS = ("table", "bounded lattice", "raw lattice", "atom", "continuous")
+SEPARATE = ("table", "bounded lattice", "raw lattice", "zeros apart")
+KINDS = (*SEPARATE, "atom", "continuous")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -62,7 +67,7 @@ def test_every_law_is_a_law(kind, seed):
     np.testing.assert_array_equal(law.rows(np.array([2, 0])).quantile(u), law.quantile(u)[[2, 0]])
 
 
-@pytest.mark.parametrize("kind", ["table", "bounded lattice", "raw lattice"])
+@pytest.mark.parametrize("kind", SEPARATE)
 @settings(max_examples=30, deadline=None)
 @given(seed=SEEDS)
 def test_mean_is_the_sum_of_values_and_probabilities(kind, seed):

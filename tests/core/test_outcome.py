@@ -17,6 +17,7 @@ from causal_ddpm.core.outcome import (
     recognise,
     tail_weight,
     weighted_quantiles,
+    zeros_apart,
 )
 
 RNG = np.random.default_rng(0)
@@ -47,6 +48,14 @@ def test_zero_earnings_are_an_atom_of_a_continuous_outcome():
     y = np.where(RNG.random(1000) < 0.4, 0.0, 10 + RNG.normal(size=1000))
     assert recognise(y).kind == "continuous"
     assert find_atom(y) == 0.0
+
+
+def test_zeros_stand_apart_where_ones_are_missing():
+    poisson = RNG.poisson(1.5, 2000).astype(float)
+    assert not zeros_apart(poisson)
+    assert zeros_apart(np.where(RNG.random(2000) < 0.5, 0.0, poisson))
+    assert zeros_apart(np.where(RNG.random(2000) < 0.1, 0.0, poisson + 2))
+    assert not zeros_apart(poisson + 1)
 
 
 def test_many_whole_numbers_are_no_count():

@@ -174,7 +174,8 @@ class LatticeLaw:
     Parameters
     ----------
     smooth : ConditionalLaw
-        Law of the outcome with its uniform noise; its support is [low - 1/2, high + 1/2].
+        Law of the outcome with its uniform noise, within [low - 1/2, high + 1/2]; an atom, if it
+        has one, is a whole number below its continuous part (zeros apart).
     low, high : float
         Smallest and largest value the outcome can take (``high`` may be infinite).
     """
@@ -214,7 +215,9 @@ class LatticeLaw:
         wide = width > 1e-9
         slope = (_round_area(right) - _round_area(left)) / np.where(wide, width, 1.0)
         pieces = np.where(wide, slope, _rounded((left + right) / 2))
-        return np.asarray(np.clip(pieces, self.low, self.high) @ np.diff(levels))
+        rest = np.clip(pieces, self.low, self.high) @ np.diff(levels)
+        atom, p = self.smooth.atom, self.smooth.atom_probability
+        return np.asarray(rest if atom is None or p is None else p * atom + (1 - p) * rest)
 
     def cdf(self, y: ArrayLike) -> Array:
         """F_i(y) on a grid (G,) or (n, G), shape (n, G): steps at whole numbers."""

@@ -202,6 +202,17 @@ def find_atom(outcome: Array, weights: Array | None = None) -> float | None:
     return float(values[top]) if share[top] > ATOM_SHARE else None
 
 
+def zeros_apart(outcome: Array, weights: Array | None = None) -> bool:
+    """Whether zeros of a count stand apart: over 5 % of the rows, and with a gap beside them.
+
+    A gap is seen where ones are rarer than twos, or less than half as frequent as zeros.
+    """
+    zero, one, two = (
+        float(np.average(outcome == value, weights=weights)) for value in (0.0, 1.0, 2.0)
+    )
+    return zero > ATOM_SHARE and one < max(min(zero, two), zero / 2)
+
+
 def tail_weight(outcome: Array, weights: Array | None = None) -> float:
     """How long the tails are: (q.995 - q.005) / (q.75 - q.25), as a multiple of a normal law's."""
     q = weighted_quantiles(outcome, weights, _TAILS)

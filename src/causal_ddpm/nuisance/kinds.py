@@ -66,7 +66,7 @@ def cross_fit_outcome(
     if outcome.kind in ("binary", "categorical"):
         return cross_fit_levels(settings.stack, sample, outcome, *rest)
     if outcome.kind in ("count", "ordinal"):
-        return cross_fit_lattice(settings.continuous, sample, outcome, *rest)
+        return cross_fit_lattice(settings.continuous, settings.stack, sample, outcome, *rest)
     return cross_fit_parts(_for_kind(settings, outcome), sample, *rest)
 
 
@@ -77,7 +77,7 @@ def refit_outcome(
     if isinstance(parts, CrossFittedLevels):
         return refit_levels(settings.stack, parts, random_state)
     if isinstance(parts, CrossFittedLattice):
-        return refit_lattice(settings.continuous, parts, random_state)
+        return refit_lattice(settings.continuous, settings.stack, parts, random_state)
     return FittedParts(*refit_parts(_for_kind(settings, outcome), parts, random_state))
 
 

@@ -5,10 +5,15 @@
 
 The location is learnt from k itself; the scale and the diffusion see w, which has a density. The
 law of w given (x, a) is that of a continuous outcome, kept within [low - 1/2, high + 1/2], and
-rounding carries it back: nothing is lost, no value outside the support can come out, and zeros that
-are more frequent than any Poisson law has them need no part of their own. (Theis, van den Oord and
-Bethge 2016 on uniform dequantisation.) U comes from its own random stream: the same noise whatever
-``n_jobs``.
+rounding carries it back: nothing is lost, and no value outside the support can come out. (Theis,
+van den Oord and Bethge 2016 on uniform dequantisation.) U comes from its own random stream: the
+same noise whatever ``n_jobs``.
+
+**Zeros apart.** A smooth law cannot follow a peak with a gap beside it: where zeros stand apart
+(``core.outcome.zeros_apart``), their probability is learnt as that of an event
+(``nuisance.indicator``) and the rows above zero alone make the rest:
+
+    P(Y = 0 | x, a) = p_a(x),     Y | Y > 0, x, a  by the diffusion above, from 1 on.
 """
 
 from __future__ import annotations
@@ -23,7 +28,7 @@ from numpy.typing import NDArray
 from causal_ddpm.core.covariates import Covariates
 from causal_ddpm.core.discrete import DiscreteLaw, LatticeLaw
 from causal_ddpm.core.distribution import ConditionalLaw
-from causal_ddpm.core.outcome import Outcome
+from causal_ddpm.core.outcome import Outcome, zeros_apart
 from causal_ddpm.core.progress import Progress
 from causal_ddpm.core.random import Seed, seed_sequence, stream
 from causal_ddpm.nuisance.continuous import (
@@ -34,9 +39,19 @@ from causal_ddpm.nuisance.continuous import (
     cross_fit_continuous,
     refit_continuous,
 )
+from causal_ddpm.nuisance.indicator import (
+    CrossFittedIndicator,
+    FittedIndicator,
+    cross_fit_indicator,
+    refit_indicator,
+)
 from causal_ddpm.nuisance.location import Sample
+from causal_ddpm.nuisance.stack import LocationStack
 
 Array = NDArray[np.float64]
+
+_ROWS_ABOVE = 4
+"""Rows above zero that an arm needs for each fold, if zeros are to stand apart."""
 
 _FEWEST_NODES = 64
 """A law read by rounding needs nodes finer than its steps."""
@@ -44,15 +59,26 @@ _FEWEST_NODES = 64
 
 @dataclass(frozen=True, eq=False)
 class FittedLattice:
-    """The law for new rows; ``values`` are the levels of an ordinal outcome, else empty."""
+    """The law for new rows.
+
+    Parameters
+    ----------
+    continuous : FittedContinuous
+    values : tuple of float
+        Levels of an ordinal outcome, else empty.
+    zero : FittedIndicator or None
+        Probability of zero, where zeros stand apart.
+    """
 
     continuous: FittedContinuous
     values: tuple[float, ...]
+    zero: FittedIndicator | None
 
     def law(self, covariates: Covariates, arm: int, n_nodes: int) -> LatticeLaw | DiscreteLaw:
         """Law of Y(arm) for each row."""
         nodes = self.continuous.nodes(covariates, arm, max(n_nodes, _FEWEST_NODES))
-        return _law(nodes, self.values)
+        zero = None if self.zero is None else self.zero.probability(covariates, arm)
+        return _law(nodes, self.values, zero)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,15 +88,18 @@ class CrossFittedLattice:
     sample: Sample
     values: tuple[float, ...]
     continuous: CrossFittedContinuous
+    zero: CrossFittedIndicator | None
     report: Mapping[str, Any]
 
     def law(self, arm: int) -> LatticeLaw | DiscreteLaw:
         """Out-of-fold law of Y(arm)."""
-        return _law(self.continuous.nodes[arm], self.values)
+        zero = None if self.zero is None else self.zero.probability[:, arm]
+        return _law(self.continuous.nodes[arm], self.values, zero)
 
 
 def cross_fit_lattice(
     settings: ContinuousSettings,
+    stack: LocationStack,
     sample: Sample,
     outcome: Outcome,
     random_state: Seed,
@@ -83,28 +112,52 @@ def cross_fit_lattice(
         position = np.searchsorted(outcome.values, sample.outcome).astype(float)
     noise = stream(random_state, "dequantisation").uniform(-0.5, 0.5, size=len(position))
     positions = replace(sample, outcome=position, noise=noise)
+    zero: CrossFittedIndicator | None = None
+    account: dict[str, Any] = {}
+    if not outcome.values and _zeros_apart(sample):
+        seed = seed_sequence(random_state, "zero")
+        zero = cross_fit_indicator(stack, sample, position == 0, seed, n_jobs)
+        account["zeros apart"] = zero.report(stack)
+        positions = replace(positions, fit_rows=position > 0)
     n_nodes = settings.n_nodes or max(_FEWEST_NODES, settings.nodes_for(len(position)))
     finer = replace(settings, n_nodes=n_nodes)
-    support = Support(*_range(outcome.values))
+    support = Support(*_range(outcome.values, zero is not None))
     continuous = cross_fit_continuous(finer, positions, support, random_state, n_jobs, progress)
-    return CrossFittedLattice(positions, outcome.values, continuous, dict(continuous.report))
+    account.update(continuous.report)
+    return CrossFittedLattice(positions, outcome.values, continuous, zero, account)
 
 
 def refit_lattice(
-    settings: ContinuousSettings, parts: CrossFittedLattice, random_state: Seed
+    settings: ContinuousSettings,
+    stack: LocationStack,
+    parts: CrossFittedLattice,
+    random_state: Seed,
 ) -> FittedLattice:
     """The law for new rows."""
-    seed, support = seed_sequence(random_state, "refit"), Support(*_range(parts.values))
-    fitted = refit_continuous(settings, parts.sample, parts.continuous, support, seed)
-    return FittedLattice(fitted, parts.values)
+    seed, sample = seed_sequence(random_state, "refit"), parts.sample
+    support = Support(*_range(parts.values, parts.zero is not None))
+    fitted = refit_continuous(settings, sample, parts.continuous, support, seed)
+    zero = None
+    if parts.zero is not None:
+        zero = refit_indicator(stack, sample, sample.outcome == 0, parts.zero, seed)
+    return FittedLattice(fitted, parts.values, zero)
 
 
-def _range(values: tuple[float, ...]) -> tuple[float, float]:
-    """Range of the noised positions."""
-    return -0.5, len(values) - 0.5 if values else np.inf
+def _zeros_apart(sample: Sample) -> bool:
+    """Whether zeros stand apart, and enough rows above them are left in every arm."""
+    left = np.bincount(sample.arm[sample.outcome > 0], minlength=sample.n_arms).min()
+    return bool(left >= _ROWS_ABOVE * sample.n_folds) and zeros_apart(
+        sample.outcome, sample.weights
+    )
 
 
-def _law(nodes: Array, values: tuple[float, ...]) -> LatticeLaw | DiscreteLaw:
-    low, high = _range(values)
-    law = LatticeLaw(ConditionalLaw(nodes, support=(low, high)), low + 0.5, high - 0.5)
+def _range(values: tuple[float, ...], zeros_apart: bool) -> tuple[float, float]:
+    """Range of the noised positions that the diffusion learns."""
+    return 0.5 if zeros_apart else -0.5, len(values) - 0.5 if values else np.inf
+
+
+def _law(nodes: Array, values: tuple[float, ...], zero: Array | None) -> LatticeLaw | DiscreteLaw:
+    support = _range(values, zero is not None)
+    atom = None if zero is None else 0.0
+    law = LatticeLaw(ConditionalLaw(nodes, atom, zero, support), 0.0, support[1] - 0.5)
     return DiscreteLaw(np.asarray(values), law.table(len(values))) if values else law
