@@ -81,3 +81,11 @@ def test_departures_name_what_differs():
     assert departures(1000, DiffusionSettings()) == {}
     found = departures(1000, DiffusionSettings(n_epochs=100, batch_size=32))
     assert found == {"batch_size": (32, 256), "n_steps": (3200, 250)}
+
+
+@pytest.mark.parametrize(("d", "factor"), [(1, 1.0), (20, 1.0), (60, 3.0), (200, 10.0)])
+@pytest.mark.parametrize("backbone", ["mlp", "attention"])
+def test_wide_conditions_are_shrunk_more(d, factor, backbone):
+    settings = DiffusionSettings(backbone=backbone)
+    narrow = recipe(1000, settings).weight_decay
+    assert recipe(1000, settings, n_columns=d).weight_decay == pytest.approx(factor * narrow)

@@ -65,7 +65,7 @@ def fit_members(
     started, cpu = time.perf_counter(), time.process_time()
     parts = [put_aside(r, n, seed, settings.n_epochs) for r, n in zip(rows, names, strict=True)]
     sizes = [len(fitted) for fitted, _ in parts]
-    plan = recipe(max(sizes), settings, min(sizes))
+    plan = recipe(max(sizes), settings, min(sizes), rows[0].x.shape[1])
     roles = roles_of(columns or ConditionColumns.plain(rows[0].x.shape[1]), settings.graph)
     backbone = backbone_of(settings, plan.hidden_dim, roles, n_arms)
     noise = schedule_of(settings), forward_of(settings)

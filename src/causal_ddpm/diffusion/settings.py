@@ -4,8 +4,9 @@ With n the rows a member trains on, unset fields become
 
     members        2 below 20 000 rows, then 1
     training steps log-log line through (1000, 250), (1600, 600), (80 000, 3000), flat outside
-    weight decay   clip(3000 / n, 0.1, 10), on matrices only (attention: 10/3 times that, so that
-                   its lower learning rate shrinks them as much)
+    weight decay   clip(3000 / n, 0.1, 10) max(1, d / 20) for d columns of the condition, on
+                   matrices only (attention: 10/3 times that, so that its lower learning rate
+                   shrinks them as much)
     dropout        0.2 up to 2000 rows, then 0.1
     hidden units   32 below 20 000 rows, then 64
     batch          min(256, n)
@@ -214,7 +215,9 @@ class Recipe:
     steps_per_epoch: int | None
 
 
-def recipe(n: int, settings: DiffusionSettings, smallest: int | None = None) -> Recipe:
+def recipe(
+    n: int, settings: DiffusionSettings, smallest: int | None = None, n_columns: int = 1
+) -> Recipe:
     """Fill in what ``settings`` leaves open.
 
     Parameters
@@ -224,12 +227,14 @@ def recipe(n: int, settings: DiffusionSettings, smallest: int | None = None) -> 
     settings : DiffusionSettings
     smallest : int, optional
         Rows of the smallest group, which bounds the batch; ``n`` by default.
+    n_columns : int
+        Columns of the condition.
     """
     batch = min(settings.batch_size or 256, n if smallest is None else smallest)
     per_epoch = ceil(n / batch)
     steps = settings.n_steps or default_steps(n)
     rate, more_decay = (3e-3, 10 / 3) if settings.backbone == "attention" else (1e-2, 1.0)
-    decay = more_decay * float(np.clip(3000 / n, 0.1, 10.0))
+    decay = more_decay * float(np.clip(3000 / n, 0.1, 10.0)) * max(1.0, n_columns / 20)
     return Recipe(
         n_members=settings.n_members or (2 if n < LARGE else 1),
         hidden_dim=settings.hidden_dim or (32 if n < LARGE else 64),
