@@ -59,6 +59,8 @@ def _check_tree(number: int, tree: dict[str, str], n_features: int) -> None:
         raise _unsound("a tree is of another kind")
     sizes = dict.fromkeys(_NODE_LISTS, leaves - 1) | dict.fromkeys(_LEAF_LISTS, leaves)
     lengths = {name: len(tree[name].split()) for name in sizes}
+    if leaves == 1:  # a tree without splits may leave out what its only leaf weighs
+        lengths |= dict.fromkeys(("leaf_weight", "leaf_count"), 1)
     if lengths != sizes:
         raise _unsound("a list of a tree has another length")
     _check_nodes(tree, leaves, n_features)

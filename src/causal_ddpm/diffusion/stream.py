@@ -164,6 +164,15 @@ class ParquetDiffusion:
         model: ParquetDiffusion = load_model(path, expected=cls)
         return model
 
+    def check_parts(self) -> None:
+        """Refuse columns, arms, coefficients and networks that are not of one model."""
+        A = 1 if self.arm is None else len(self.arm.levels)
+        width = 1 + sum(len(c.moments[0]) for c in self.columns)
+        if self.coefficients.shape != (A, width) or self.scale.shape != (A,) or (
+            self.diffusion.backbone.n_columns != width - 1 or self.diffusion.backbone.n_arms != A
+        ):  # fmt: skip
+            raise DataError("coefficients or networks of another condition", "those of the columns")
+
     def _names(self, arm: Level | None) -> list[str]:
         own = [self.arm.name] if self.arm is not None and arm is None else []
         return [c.name for c in self.columns] + own

@@ -24,7 +24,7 @@ from causal_ddpm.core.covariates import Column, Covariates
 from causal_ddpm.core.data import CausalData, read_covariates
 from causal_ddpm.core.discrete import DiscreteLaw, LatticeLaw, RowLaw
 from causal_ddpm.core.distribution import ConditionalLaw
-from causal_ddpm.core.errors import DataError
+from causal_ddpm.core.errors import ConvergenceError, DataError
 from causal_ddpm.core.outcome import Outcome
 from causal_ddpm.core.random import Seed, stream
 from causal_ddpm.core.treatment import Treatment, Values
@@ -71,7 +71,13 @@ class PotentialOutcomeLaw:
 
     def _law(self, covariates: Covariates, code: int, n_nodes: int) -> RowLaw:
         """The law of rows as learners read them, under the arm of this code."""
-        return self.part.law(covariates, code, n_nodes)
+        law = self.part.law(covariates, code, n_nodes)
+        if not np.isfinite(law.mean()).all():
+            raise ConvergenceError(
+                "The law has values that are not finite: check the rows for extreme values, or "
+                "fit the model again."
+            )
+        return law
 
     def mean(self, X: Any, arm: Any, n_nodes: int = 16) -> Array:
         """E[Y(arm) | X], shape (n,), in units of the outcome, from ``n_nodes`` quantiles.
@@ -280,6 +286,17 @@ class PotentialOutcomeLaw:
         """
         law: PotentialOutcomeLaw = load_model(path, expected=cls)
         return law
+
+    def check_parts(self) -> None:
+        """Read a row of zeros and a row of gaps in every world: parts that do not fit cannot.
+
+        Called for laws that are read from files.
+        """
+        p, worlds = len(self.columns), self.treatment.labels or self.treatment.cells
+        rows = Covariates(self.columns, np.vstack([np.zeros(p), np.full(p, np.nan)]))
+        with np.errstate(all="ignore"):
+            for world in worlds or self.treatment.bounds or ():
+                self._law(*self.treatment.under(rows, world), n_nodes=4)
 
     def __repr__(self) -> str:
         atom = self.part.atom if isinstance(self.part, FittedParts) else None
