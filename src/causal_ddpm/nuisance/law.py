@@ -131,11 +131,7 @@ class PotentialOutcomeLaw:
         return doses, np.asarray([self.mean(covariates, dose).mean() for dose in doses])
 
     def quantile(
-        self,
-        X: Any,
-        arm: Any,
-        levels: Sequence[float] | ArrayLike,
-        n_nodes: int | None = None,
+        self, X: Any, arm: Any, levels: Sequence[float] | ArrayLike, n_nodes: int | None = None
     ) -> NDArray[Any]:
         """Quantiles of Y(arm) given X, shape (n, len(levels)).
 
@@ -203,12 +199,7 @@ class PotentialOutcomeLaw:
         return law.density(y)
 
     def sample(
-        self,
-        X: Any,
-        arm: Any,
-        n_samples: int = 1,
-        random_state: Seed = None,
-        n_nodes: int = 128,
+        self, X: Any, arm: Any, n_samples: int = 1, random_state: Seed = None, n_nodes: int = 128
     ) -> NDArray[Any]:
         """Draws of Y(arm) given X, shape (n, n_samples), through ``n_nodes`` quantiles."""
         rng = stream(random_state, "law", "sample")
