@@ -210,7 +210,7 @@ def speed_table(rows: pd.DataFrame) -> pd.DataFrame:
 def main() -> None:
     options = parser(__doc__.splitlines()[0])
     args = options.parse_args()
-    networks = [f"network {k}" for k in range(1 if args.quick else 3)]
+    networks = [f"network {k}" for k in range(1 if args.quick else 2)]
     specs = grid(law=[*LAWS, *networks], sampler=FLOWS, levels=LEVELS)
     kinds = {"folder": args.studies, "any_version": args.any_version}
     accuracy = Study("samplers-accuracy", accuracy_row, specs, **kinds)
@@ -243,7 +243,7 @@ COST = (
 )
 SPEED = (
     "The deterministic reading (20 levels, 32 nodes) beside 1000-step ancestral sampling: W1 to "
-    "the law in sd (mean over 10 laws of each of three networks), cost of the chains that were "
+    "the law in sd (mean over 10 laws of each of two networks), cost of the chains that were "
     "made as a multiple of the reading's (CPU time for the network, evaluations of the denoiser "
     "for oracles), draws S* that sampling error alone needs for the reading's W1, and their cost "
     "(extrapolated). Aim: at least 100 times. A network's law is the one that its flow has on 200 "
