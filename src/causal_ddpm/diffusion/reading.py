@@ -52,6 +52,14 @@ class Reader:
         """Each member's latents of v (b, Q), shape (E, b, Q)."""
         return encode(self.flow, self.denoiser, self._spread(v), self.taus).transpose(1, 2)
 
+    def score(self, v: Tensor, tau: float) -> Tensor:
+        """d/dv log p_tau(v) of the members' mean, p_tau = p * N(0, tau^2), at v (b, Q): (b, Q).
+
+        Tweedie's formula, (D(v, tau) - v) / tau^2.
+        """
+        spread = self._spread(v)
+        return (self.denoiser(spread, tau) - spread).mean(0).T / tau**2
+
     def ancestral(self, z: Tensor, taus: list[float], generator: torch.Generator) -> Tensor:
         """Ancestral draws started from z (b, Q), shape (b, Q); draw q follows member q mod E."""
 

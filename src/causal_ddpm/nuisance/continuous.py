@@ -1,8 +1,9 @@
-"""Cross-fitting of the continuous part of an outcome law: location, scale, shape and kappa.
+"""Cross-fitting of the continuous part of an outcome law: location, scale, shape, one step, kappa.
 
-See ``nuisance.location`` for the location, ``nuisance.shape`` for the rest. Rows on an atom do not
-train this part, but every row is read. A heavy-tailed outcome is learnt on the scale of its normal
-scores, one scale a fold, and its quantiles are carried back (``nuisance.normal_scores``).
+The mathematics is in ``nuisance.location``, ``nuisance.shape`` and ``nuisance.one_step``. Rows on
+an atom do not train this part, but every row is read. A heavy-tailed outcome is learnt on the scale
+of its normal scores, one scale a fold, and its quantiles are carried back
+(``nuisance.normal_scores``).
 """
 
 from __future__ import annotations
@@ -27,6 +28,15 @@ from causal_ddpm.nuisance.location import (
     held_out_weights,
 )
 from causal_ddpm.nuisance.normal_scores import NormalScores, fit_normal_scores
+from causal_ddpm.nuisance.one_step import (
+    WORTH,
+    RefinedScalars,
+    Refinement,
+    Scorer,
+    noise_share,
+    refine,
+    scorers,
+)
 from causal_ddpm.nuisance.shape import (
     ShapeReading,
     ShapeTask,
@@ -49,13 +59,14 @@ LARGE_SAMPLE = 20_000
 
 @dataclass(frozen=True)
 class SharedScalars:
-    """The few numbers that all folds share: stack weights and kappa.
+    """The few numbers that all folds share: stack weights, kappa, those of the refined location.
 
     Given to a model they are used as they are; otherwise they are chosen on held-out residuals.
     """
 
     weights: tuple[float, ...] | None
     kappa: float
+    refined: RefinedScalars | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +109,8 @@ class CrossFittedContinuous:
         Quantile nodes of Y(a) given x_i, in units of the outcome.
     batches : tuple of TrainedBatch
         Trained groups.
+    refinement : Refinement or None
+        The location fitted to one-step outcomes, where that was worthwhile.
     scalars : SharedScalars
     report : mapping
         JSON-ready account of the fit.
@@ -105,6 +118,7 @@ class CrossFittedContinuous:
 
     nodes: Array
     batches: tuple[TrainedBatch, ...]
+    refinement: Refinement | None
     scalars: SharedScalars
     report: Mapping[str, Any]
 
@@ -135,23 +149,55 @@ def cross_fit_continuous(
     batches = _train(settings, sample, (held_out, pairwise), random_state, n_jobs, progress)
     readings = [reading for batch in batches for reading in batch.readings]
     kappa = _kappa(settings, sample, held_out, readings)
+    refinement, share = _refinement(
+        settings, sample, (held_out, pairwise), scorers(batches, kappa), (random_state, n_jobs)
+    )
+    located = held_out if refinement is None else refinement.held_out
+    if refinement is not None:
+        kappa = _kappa(settings, sample, located, readings)
     nodes = np.empty((sample.n_arms, len(sample.arm), settings.nodes_for(len(sample.arm))))
     for fold, reading in enumerate(readings):
         limits = support.of(sample, sample.training_rows(fold))
         for a in range(sample.n_arms):
-            raw = law_nodes(held_out[reading.rows, a], reading.scale[a], reading.nodes[a], kappa)
+            raw = law_nodes(located[reading.rows, a], reading.scale[a], reading.nodes[a], kappa)
             nodes[a, reading.rows] = within_support(
                 scores[fold].outcome_nodes(raw) if scores else raw, limits
             )
     report = {
         "kappa": kappa,
+        "one step": None
+        if share is None
+        else {"noise share": share, "omega": refinement.scalars.omega if refinement else 0.0},
         "stack_weights": None
         if weights is None or settings.stack is None
         else dict(zip(settings.stack.names, map(float, weights), strict=True)),
         "networks": [dict(b.diffusion.report) for b in batches],
     }
-    shared = SharedScalars(None if weights is None else tuple(map(float, weights)), kappa)
-    return CrossFittedContinuous(nodes, batches, shared, report)
+    refined = None if refinement is None else refinement.scalars
+    shared = SharedScalars(None if weights is None else tuple(map(float, weights)), kappa, refined)
+    return CrossFittedContinuous(nodes, batches, refinement, shared, report)
+
+
+def _refinement(
+    settings: ContinuousSettings,
+    sample: Sample,
+    locations: tuple[Array, Mapping[int, Array]],
+    each: list[Scorer],
+    jobs: tuple[Seed, int],
+) -> tuple[Refinement | None, float | None]:
+    """The location fitted to one-step outcomes if it is worthwhile, and their share of noise.
+
+    Values of a lattice do not move with a location, so counts and ratings are left as they are.
+    """
+    if settings.stack is None or sample.noise is not None:
+        return None, None
+    given = settings.shared.refined if settings.shared else None
+    if given is None and settings.shared is not None:
+        return None, None
+    share = noise_share(each, sample, locations[0])
+    if given is None and share > WORTH:
+        return None, share
+    return refine(settings.stack, each, sample, locations, given, jobs), share
 
 
 def _normal_scores(settings: ContinuousSettings, sample: Sample) -> list[NormalScores]:
@@ -244,6 +290,8 @@ class FittedContinuous:
     ----------
     location : FittedStack, FittedContrasts or float
         Refitted stack, or the outcome's mean for the end-to-end model.
+    refined : FittedStack, FittedContrasts or None
+        The stack refitted to one-step outcomes.
     scalars : SharedScalars
     batches : tuple of TrainedBatch
     support : tuple of float
@@ -259,9 +307,10 @@ class FittedContinuous:
     support: tuple[float, float]
     n_arms: int
     scores: NormalScores | None = None
+    refined: FittedStack | FittedContrasts | None = None
 
     def locate(self, covariates: Covariates) -> Array:
-        """m_a(x), shape (n, A)."""
+        """m_a(x), shape (n, A): what the networks and the scale are told."""
         if isinstance(self.location, float):
             return np.full((len(covariates), self.n_arms), self.location)
         return self.location.predict(covariates) @ np.asarray(self.scalars.weights)
@@ -269,18 +318,27 @@ class FittedContinuous:
     def nodes(self, covariates: Covariates, arm: int, n_nodes: int) -> Array:
         """Quantile nodes of Y(arm), averaged over the groups, shape (n, n_nodes)."""
         location = self.locate(covariates)
+        centre = self.centre(covariates, location)[:, arm]
         total, count = np.zeros((len(covariates), n_nodes)), 0
         for batch in self.batches:
             for position, features in enumerate(batch.features):
                 condition = features.condition(covariates, location)
                 nodes = batch.diffusion.nodes(position, condition, arm, n_nodes)
                 scale = features.scale_of(condition, arm)
-                total += law_nodes(location[:, arm], scale, nodes, self.scalars.kappa)
+                total += law_nodes(centre, scale, nodes, self.scalars.kappa)
                 count += 1
         nodes = total / count
         if self.scores is not None:
             nodes = self.scores.outcome_nodes(nodes)
         return within_support(nodes, self.support)
+
+    def centre(self, covariates: Covariates, location: Array) -> Array:
+        """Centre of the law, shape (n, A): m, or m + omega (m* - m)."""
+        scalars = self.scalars.refined
+        if self.refined is None or scalars is None:
+            return location
+        refined = self.refined.predict(covariates) @ np.asarray(scalars.weights)
+        return np.asarray(location + scalars.omega * (refined - location))
 
     def arm_probability(self, covariates: Covariates) -> Array:
         """P(arm | x) by the diffusions' heads, averaged over the groups, shape (n, A)."""
@@ -313,7 +371,21 @@ def refit_continuous(
     else:
         seed = integer_seed(random_state, "location")
         location = fit_location(settings.stack, sample, rows, seed)
-    return FittedContinuous(location, fitted.scalars, fitted.batches, limits, sample.n_arms, scores)
+    return FittedContinuous(
+        location, fitted.scalars, fitted.batches, limits, sample.n_arms, scores,
+        _refit_refined(settings, sample, fitted.refinement, random_state),
+    )  # fmt: skip
+
+
+def _refit_refined(
+    settings: ContinuousSettings, sample: Sample, refinement: Refinement | None, seed: Seed
+) -> FittedStack | FittedContrasts | None:
+    """The stack on the one-step outcomes of every training row."""
+    if settings.stack is None or refinement is None:
+        return None
+    moved = replace(sample, outcome=refinement.outcome)
+    rows = np.flatnonzero(sample.fit_rows)
+    return fit_location(settings.stack, moved, rows, integer_seed(seed, "one step"))
 
 
 def empirical_nodes(outcome: Array, weights: Array | None, n_nodes: int) -> Array:
