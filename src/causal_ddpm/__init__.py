@@ -30,8 +30,19 @@ _HOMES = {
     "causal_ddpm.core.estimate": ["EffectCurve", "Estimate"],
     "causal_ddpm.dgp.ai_adoption": ["AIAdoption"],
     "causal_ddpm.dgp.catalog": ["catalog"],
+    "causal_ddpm.dgp.supply_demand": ["SupplyDemand"],
     "causal_ddpm.diffusion.batches": ["TrainingGroup"],
     "causal_ddpm.diffusion.conditional": ["ConditionalDiffusion", "train_conditional"],
+    "causal_ddpm.diffusion.constraints": [
+        "LinearEquality",
+        "LinearInequality",
+        "accounting_identity",
+        "bounds",
+        "budget",
+        "market_clearing",
+        "non_negative",
+        "shares",
+    ],
     "causal_ddpm.diffusion.forward": ["ForwardProcess"],
     "causal_ddpm.diffusion.parametrisation": ["ForeignDenoiser"],
     "causal_ddpm.diffusion.settings": ["DiffusionSettings"],
@@ -43,7 +54,9 @@ _HOMES = {
     "causal_ddpm.framework": ["CausalConfig", "CausalInferenceFramework"],
     "causal_ddpm.nuisance.crossfit": ["Nuisances", "fit_nuisances"],
     "causal_ddpm.nuisance.law": ["PotentialOutcomeLaw"],
+    "causal_ddpm.nuisance.market": ["FittedMarket", "MarketModel"],
     "causal_ddpm.nuisance.outcome": ["PotentialOutcomeModel"],
+    "causal_ddpm.nuisance.vector_law": ["VectorOutcomeLaw", "VectorOutcomeModel"],
     "causal_ddpm.report.html": ["write_report"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -77,10 +90,21 @@ if TYPE_CHECKING:
     from causal_ddpm.core.estimate import EffectCurve as EffectCurve, Estimate as Estimate
     from causal_ddpm.dgp.ai_adoption import AIAdoption as AIAdoption
     from causal_ddpm.dgp.catalog import catalog as catalog
+    from causal_ddpm.dgp.supply_demand import SupplyDemand as SupplyDemand
     from causal_ddpm.diffusion.batches import TrainingGroup as TrainingGroup
     from causal_ddpm.diffusion.conditional import (
         ConditionalDiffusion as ConditionalDiffusion,
         train_conditional as train_conditional,
+    )
+    from causal_ddpm.diffusion.constraints import (
+        LinearEquality as LinearEquality,
+        LinearInequality as LinearInequality,
+        accounting_identity as accounting_identity,
+        bounds as bounds,
+        budget as budget,
+        market_clearing as market_clearing,
+        non_negative as non_negative,
+        shares as shares,
     )
     from causal_ddpm.diffusion.forward import ForwardProcess as ForwardProcess
     from causal_ddpm.diffusion.joint import (
@@ -105,7 +129,12 @@ if TYPE_CHECKING:
     )
     from causal_ddpm.nuisance.crossfit import Nuisances as Nuisances, fit_nuisances as fit_nuisances
     from causal_ddpm.nuisance.law import PotentialOutcomeLaw as PotentialOutcomeLaw
+    from causal_ddpm.nuisance.market import FittedMarket as FittedMarket, MarketModel as MarketModel
     from causal_ddpm.nuisance.outcome import PotentialOutcomeModel as PotentialOutcomeModel
+    from causal_ddpm.nuisance.vector_law import (
+        VectorOutcomeLaw as VectorOutcomeLaw,
+        VectorOutcomeModel as VectorOutcomeModel,
+    )
     from causal_ddpm.report.html import write_report as write_report
 
 __all__ = sorted(["__version__", *_HOME_OF])

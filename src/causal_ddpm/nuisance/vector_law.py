@@ -35,6 +35,7 @@ from causal_ddpm.diffusion.vector import VectorDiffusion, train_vector
 from causal_ddpm.nuisance.arms import stack_for
 from causal_ddpm.nuisance.folds import draw_folds
 from causal_ddpm.nuisance.outcome import sample_of
+from causal_ddpm.nuisance.residual_recipe import residual_settings
 from causal_ddpm.nuisance.stack import LocationStack
 from causal_ddpm.nuisance.vector_parts import (
     Component,
@@ -166,7 +167,8 @@ def _learn(
     condition = _condition(components, sample.covariates, locations, sample.arm)
     v = np.column_stack([f.residual for f in fitted])
     progress("outcome vector: diffusion", 0.7)
-    diffusion = train_vector(v, condition, model.diffusion, seed_sequence(seed, "diffusion"))
+    settings = residual_settings(model.diffusion, len(v))
+    diffusion = train_vector(v, condition, settings, seed_sequence(seed, "diffusion"))
     progress("outcome vector", 1.0)
     return components, diffusion
 
