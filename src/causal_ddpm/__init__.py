@@ -56,6 +56,7 @@ _HOMES = {
     "causal_ddpm.nuisance.law": ["PotentialOutcomeLaw"],
     "causal_ddpm.nuisance.market": ["FittedMarket", "MarketModel"],
     "causal_ddpm.nuisance.outcome": ["PotentialOutcomeModel"],
+    "causal_ddpm.nuisance.regressor": ["DiffusionRegressor"],
     "causal_ddpm.nuisance.vector_law": ["VectorOutcomeLaw", "VectorOutcomeModel"],
     "causal_ddpm.report.html": ["write_report"],
 }
@@ -131,6 +132,7 @@ if TYPE_CHECKING:
     from causal_ddpm.nuisance.law import PotentialOutcomeLaw as PotentialOutcomeLaw
     from causal_ddpm.nuisance.market import FittedMarket as FittedMarket, MarketModel as MarketModel
     from causal_ddpm.nuisance.outcome import PotentialOutcomeModel as PotentialOutcomeModel
+    from causal_ddpm.nuisance.regressor import DiffusionRegressor as DiffusionRegressor
     from causal_ddpm.nuisance.vector_law import (
         VectorOutcomeLaw as VectorOutcomeLaw,
         VectorOutcomeModel as VectorOutcomeModel,

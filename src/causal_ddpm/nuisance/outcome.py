@@ -11,18 +11,20 @@ the diffusion learns y itself, end to end.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from causal_ddpm.core.covariates import Column
 from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.outcome import Outcome
 from causal_ddpm.core.progress import Progress, silent
 from causal_ddpm.core.protocols import OutcomePredictions
 from causal_ddpm.core.random import Seed, seed_sequence
+from causal_ddpm.core.treatment import Treatment
 from causal_ddpm.diffusion.conditional import DiffusionSettings
 from causal_ddpm.diffusion.roles import check_names
 from causal_ddpm.nuisance.arms import stack_for
@@ -33,6 +35,16 @@ from causal_ddpm.nuisance.law import PotentialOutcomeLaw
 from causal_ddpm.nuisance.location import Sample
 from causal_ddpm.nuisance.stack import LocationStack
 from causal_ddpm.nuisance.two_part import TwoPartSettings
+
+
+@dataclass(frozen=True)
+class LawSchema:
+    """What the columns of a law are."""
+
+    columns: tuple[Column, ...]
+    treatment: Treatment
+    outcome: Outcome
+    outcome_name: str
 
 
 @dataclass(frozen=True)
@@ -47,7 +59,8 @@ class PotentialOutcomeModel:
     ----------
     location : {"stack", "none"}
         "stack" diffuses the standardised residual of a cross-fitted stack of regressions, the
-        recommended form; "none" diffuses the outcome itself, end to end.
+        recommended form; "none" diffuses the outcome itself, end to end (without dropout unless
+        it is asked for: here it would shrink the regression, not just the shape).
     stack : LocationStack
         Members of the stack (ignored by ``location="none"`` but for the atom's probability).
     diffusion : DiffusionSettings
@@ -138,21 +151,38 @@ class PotentialOutcomeModel:
         self.check_columns(data)
         root = seed_sequence(random_state)
         fold_ids = draw_folds(data, self.n_folds, seed_sequence(root, "folds"))
-        self._check_folds(fold_ids)
-        sample = sample_of(data, fold_ids)
-        settings = self._settings(sample.n_arms)
-        kind = data.outcome_schema
-        parts = cross_fit_outcome(settings, sample, kind, root, n_jobs, progress)
-        part = refit_outcome(settings, parts, kind, root)
+        schema = LawSchema(
+            data.covariates.columns, data.treatment_schema, data.outcome_schema, data.outcome_name
+        )
+        return self.fit_sample(sample_of(data, fold_ids), schema, root, n_jobs, progress)
+
+    def fit_sample(
+        self,
+        sample: Sample,
+        schema: LawSchema,
+        random_state: Seed = 0,
+        n_jobs: int = 1,
+        progress: Progress = silent,
+    ) -> PotentialOutcomeLaw:
+        """Fit the law to rows as learners read them; see :meth:`fit`.
+
+        Parameters
+        ----------
+        sample : Sample
+            Rows with their folds.
+        schema : LawSchema
+            What their columns are.
+        random_state, n_jobs, progress
+            As everywhere.
+        """
+        self._check_folds(sample.fold_ids)
+        settings, kind = self._settings(sample.n_arms), schema.outcome
+        parts = cross_fit_outcome(settings, sample, kind, random_state, n_jobs, progress)
+        part = refit_outcome(settings, parts, kind, random_state)
         progress("outcome model", 1.0)
+        report = self._report(kind, parts.report)
         return PotentialOutcomeLaw(
-            part=part,
-            columns=data.covariates.columns,
-            treatment=data.treatment_schema,
-            outcome=kind,
-            outcome_name=data.outcome_name,
-            n_train=data.n,
-            report=self._report(kind, parts.report),
+            part=part, n_train=len(sample.arm), report=report, **vars(schema)
         )
 
     def _report(self, kind: Outcome, parts: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,7 +200,10 @@ class PotentialOutcomeModel:
     def _settings(self, n_arms: int) -> TwoPartSettings:
         stack = stack_for(self.stack, n_arms)
         location = stack if self.location == "stack" else None
-        continuous = ContinuousSettings(location, self.diffusion, self.n_nodes, self.shared)
+        diffusion = self.diffusion
+        if self.location == "none" and diffusion.dropout is None:
+            diffusion = replace(diffusion, dropout=0.0)
+        continuous = ContinuousSettings(location, diffusion, self.n_nodes, self.shared)
         return TwoPartSettings(stack, continuous)
 
     def _check_folds(self, fold_ids: NDArray[np.int64]) -> None:
