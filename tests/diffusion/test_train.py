@@ -1,12 +1,15 @@
 """Training: the parts of a step, members that do not feel each other, the guard."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from causal_ddpm.core.errors import ConvergenceError, ConvergenceWarning, DataError
+from causal_ddpm.core.random import seed_sequence
+from causal_ddpm.diffusion import train as train_module
 from causal_ddpm.diffusion.batches import (
     MemberStream,
     Standardiser,
@@ -16,8 +19,9 @@ from causal_ddpm.diffusion.batches import (
     member_stream,
     rows_of,
 )
+from causal_ddpm.diffusion.conditional import DiffusionSettings, train_conditional
 from causal_ddpm.diffusion.denoiser import PreconditionedDenoiser, network_input, network_target
-from causal_ddpm.diffusion.fit import Cell, blocks_of
+from causal_ddpm.diffusion.fit import Cell, blocks_of, put_aside
 from causal_ddpm.diffusion.network import MLP
 from causal_ddpm.diffusion.runtime import ACTIVATION_FLOATS
 from causal_ddpm.diffusion.train import (
@@ -238,3 +242,78 @@ def test_groups_are_spread_evenly_over_blocks():
         blocks = blocks_of(cells, int(limit / share))
         assert [len(b) for b in blocks] == sizes
         assert [c.name for b in blocks for c in b] == list("01234")
+
+
+# -- the guard and early stopping, in real training -------------------------------------------
+QUICK = DiffusionSettings(n_steps=100, n_members=2, hidden_dim=8, batch_size=32)
+
+
+@pytest.fixture
+def _not_finite(monkeypatch, request):
+    """The second member's loss is not a number at some steps."""
+    calls, loss = [], train_module.Task.loss
+
+    def spoilt(self, *args):
+        calls.append(1)
+        value = loss(self, *args)
+        spoil = len(calls) % request.param == 0
+        return value * torch.tensor([1.0, torch.nan if spoil else 1.0])
+
+    monkeypatch.setattr(train_module.Task, "loss", spoilt)
+
+
+@pytest.mark.parametrize("_not_finite", [40], indirect=True)
+@pytest.mark.usefixtures("_not_finite")
+def test_steps_without_a_gradient_are_left_out_of_one_member_only(monkeypatch):
+    with pytest.warns(ConvergenceWarning, match="2 training steps"):
+        spoilt = train_conditional([group(90)], QUICK, random_state=0)
+    assert spoilt.report["skipped_steps"] == 2
+    assert all(torch.isfinite(w).all() for w in spoilt.weights.values())
+    monkeypatch.undo()
+    whole = train_conditional([group(90)], QUICK, random_state=0)
+    assert all(torch.equal(w[0], spoilt.weights[k][0]) for k, w in whole.weights.items())
+    assert any(not torch.equal(w[1], spoilt.weights[k][1]) for k, w in whole.weights.items())
+
+
+@pytest.mark.parametrize("_not_finite", [10], indirect=True)
+@pytest.mark.usefixtures("_not_finite")
+def test_many_steps_without_a_gradient_are_refused():
+    with pytest.raises(ConvergenceError, match=r"1 of 2 networks .* 10 steps left out"):
+        train_conditional([group(90)], QUICK, random_state=0)
+
+
+def test_an_exploding_step_size_is_refused():
+    with pytest.raises(ConvergenceError, match="lower learning_rate"):
+        train_conditional([group(90)], replace(QUICK, learning_rate=10.0), random_state=0)
+
+
+def test_no_row_of_another_group_is_looked_at():
+    """Early stopping included: other rows in group b, the same bits in group a."""
+    settings = replace(QUICK, n_steps=None, n_epochs=8)
+    first, second = group(90, seed=0, name="a"), group(90, seed=1, name="b")
+    other = group(90, seed=2, name="b")
+    before = train_conditional([first, second], settings, random_state=0)
+    after = train_conditional([first, other], settings, random_state=0)
+    for k, w in before.weights.items():
+        assert torch.equal(w[:2], after.weights[k][:2])
+    assert before.report["best_epoch"][:2] == after.report["best_epoch"][:2]
+    assert any(not torch.equal(w[2:], after.weights[k][2:]) for k, w in before.weights.items())
+
+
+def test_held_out_rows_choose_the_epoch_and_train_nothing():
+    """Targets of held-out rows change scores, not the path of training."""
+    settings = replace(QUICK, n_steps=None, n_epochs=8)
+    g = group(90)
+    rows = rows_of(g, Standardiser.of(g.condition), CPU)
+    fitted, held = put_aside(rows, "0", seed_sequence(0), 8)
+    place = [int((rows.v == v).nonzero()[0, 0]) for v in held.v]
+    assert len(held) == 13
+    assert len(fitted) == 77
+    target = g.target.copy()
+    target[place] = 3.0
+    before, after = (
+        train_conditional([replace(g, target=v)], settings, random_state=0)
+        for v in (g.target, target)
+    )
+    assert before.report["loss_trace"] == after.report["loss_trace"]
+    assert before.report["held_out_loss"] != after.report["held_out_loss"]

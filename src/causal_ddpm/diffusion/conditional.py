@@ -26,6 +26,7 @@ from causal_ddpm.core.random import Seed, seed_sequence, stream
 from causal_ddpm.diffusion.batches import Standardiser, TrainingGroup, check_group, rows_of
 from causal_ddpm.diffusion.denoiser import PreconditionedDenoiser
 from causal_ddpm.diffusion.fit import check_model, fit_members
+from causal_ddpm.diffusion.fit_report import FitReport
 from causal_ddpm.diffusion.forward import forward_of
 from causal_ddpm.diffusion.network import Backbone, Weights
 from causal_ddpm.diffusion.persistence import load_model, save_model
@@ -250,6 +251,11 @@ class ConditionalDiffusion:
             If the version is unknown, or tensors are missing, misshapen or not finite.
         """
         return cls(*read_state(tensors, meta))
+
+    @property
+    def fit_report(self) -> FitReport:
+        """How training went: print it, or take its ``frame()``."""
+        return FitReport({"networks": [self.report]})
 
     def save(self, path: str | Path) -> Path:
         """Write the model to a file (JSON and safetensors in a zip, no pickle)."""

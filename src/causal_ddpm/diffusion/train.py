@@ -291,11 +291,13 @@ def _guard(record: FitRecord) -> None:
     n_steps = len(record.losses)
     tail = record.losses[-max(1, n_steps // 10) :].mean(0)
     diverged = ~(tail <= 2 * max(1.0, float(record.losses[0].nan_to_num(1.0).mean())))
-    if bool(diverged.any()) or bool((record.skipped > 0.05 * n_steps).any()):
+    diverged |= record.skipped > 0.05 * n_steps
+    if bool(diverged.any()):
         raise ConvergenceError(
             f"Training diverged in {int(diverged.sum())} of {len(tail)} networks (loss "
             f"{float(tail.nan_to_num(torch.inf).max()):.3g}, where a network that has learnt "
-            "nothing scores about 1): lower learning_rate, or check the target for extreme values."
+            f"nothing scores about 1; {int(record.skipped.sum())} steps left out): lower "
+            "learning_rate, or check the target for extreme values."
         )
     if bool((record.skipped > 0).any()):
         warnings.warn(

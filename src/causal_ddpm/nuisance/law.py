@@ -28,6 +28,7 @@ from causal_ddpm.core.errors import ConvergenceError, DataError
 from causal_ddpm.core.outcome import Outcome
 from causal_ddpm.core.random import Seed, stream
 from causal_ddpm.core.treatment import Treatment, Values
+from causal_ddpm.diffusion.fit_report import FitReport
 from causal_ddpm.diffusion.persistence import load_model, save_model
 from causal_ddpm.nuisance.continuous import FittedContinuous
 from causal_ddpm.nuisance.coupling import Correlation, carried, correlations
@@ -72,7 +73,7 @@ class PotentialOutcomeLaw:
     def _law(self, covariates: Covariates, code: int, n_nodes: int) -> RowLaw:
         """The law of rows as learners read them, under the arm of this code."""
         law = self.part.law(covariates, code, n_nodes)
-        if not np.isfinite(law.mean()).all():
+        if not law.is_finite():
             raise ConvergenceError(
                 "The law has values that are not finite: check the rows for extreme values, or "
                 "fit the model again."
@@ -277,6 +278,11 @@ class PotentialOutcomeLaw:
         """
         law: PotentialOutcomeLaw = load_model(path, expected=cls)
         return law
+
+    @property
+    def fit_report(self) -> FitReport:
+        """How the fit went: print it, or take its ``frame()``."""
+        return FitReport(self.report)
 
     def check_parts(self) -> None:
         """Read a row of zeros and a row of gaps in every world: parts that do not fit cannot.
