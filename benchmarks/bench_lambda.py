@@ -161,11 +161,19 @@ def main() -> None:
 
 LEVELS = (
     "Means over draws. W1 is the distance of the read law to the true one, in units of v (whose "
-    "standard deviation is about 1). Effects of pairs: correlation of the latents "
-    "1/sqrt(1 + lambda^2) under `coupling`, equal latents otherwise; `true laws` applies the same "
-    "coupling to the true quantiles, so it shows what lambda assumes, not what can be known. The "
+    "standard deviation is about 1); the effect is v under arm 1 minus v under arm 0, 0.4 on "
+    "average. Effects of pairs: correlation of the latents 1/sqrt(1 + lambda^2) under `coupling`, "
+    "equal latents otherwise; `true laws` applies the same coupling to the true quantiles. The "
     "training loss is that of the process at hand, whose noise levels depend on lambda: it is not "
-    "comparable between rows"
+    "comparable between rows.\n\n"
+    "What lambda cannot change: under `coupling` both laws, and so every average, are the same to "
+    "the last bit, because training does not know lambda. What it changes there is an assumption: "
+    "the joint law of two outcomes that are never seen together, hence the spread of the effect "
+    "and the share harmed, which no data can confirm. Under `direction` and `independent` the law "
+    "that is aimed at does not depend on lambda either; whatever moves in those rows is error of "
+    "learning. A fixed direction tells the network the arm a second time and moves its inputs; an "
+    "independent eta trains arm 1 at higher noise levels than it is read at. A small lambda does "
+    "little harm, a large one costs arm 1 its shape"
 )
 CHANGE = "Change of W1 against lambda = 0, same rows and seeds: mean and standard error over draws"
 

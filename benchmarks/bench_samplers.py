@@ -148,9 +148,10 @@ def chain_row(spec: Spec, seed: Seed) -> Mapping[str, float]:
 
 
 def exact_draws_w1(exact: np.ndarray, rng: np.random.Generator) -> float:
-    """W1 of as many exact draws from each row's law, 20 times over."""
-    u = rng.random((20 * len(exact), CHAIN_DRAWS))
-    rows = np.repeat(exact, 20, axis=0)
+    """W1 of as many exact draws from each row's law, mean of 200 or more repetitions."""
+    repeats = 200 // len(exact)
+    u = rng.random((repeats * len(exact), CHAIN_DRAWS))
+    rows = np.repeat(exact, repeats, axis=0)
     draws = np.stack([np.interp(p, FINE, row) for p, row in zip(u, rows, strict=True)])
     return w1(draws, rows)
 
