@@ -170,7 +170,7 @@ def test_a_raw_frame_is_refused(frame):
         ({"schedule": "flow", "beta_end": 0.1}, "schedule is 'flow'; expected schedule='linear'"),
         ({"backbone": "mlp", "n_heads": 2}, "backbone is 'mlp'; expected backbone='attention'"),
         ({"beta_start": 0.02, "beta_end": 0.01}, "beta_start below beta_end"),
-        ({"constraints": ["a"]}, "no accounting constraints to satisfy"),
+        ({"constraints": ["a"]}, "give constraints to VectorOutcomeModel"),
         ({"treatment_noise": "white"}, "treatment_noise is 'white'"),
         ({"level": 1.0}, "level is 1.0"),
         ({"location": "somewhere"}, "location is 'somewhere'"),

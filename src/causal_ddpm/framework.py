@@ -68,7 +68,7 @@ class CausalConfig(BaseModel):
     location : {"stack", "none"}
         Diffuse the residual of a stack of regressions, or the outcome itself.
     constraints : None
-        Reserved for vector outcomes.
+        One outcome has none: several are learnt with ``VectorOutcomeModel(constraints=...)``.
     device : str
         "auto", "cpu", "cuda", ...
     n_folds, n_jobs, random_state, level
@@ -130,7 +130,7 @@ class CausalConfig(BaseModel):
             raise DataError(
                 f"constraints is {self.constraints!r}",
                 "None",
-                "A scalar outcome has no accounting constraints to satisfy.",
+                "One outcome has nothing to add up; give constraints to VectorOutcomeModel.",
             )
         for chosen, needed, fields in (
             (self.schedule, "linear", _LINEAR_FIELDS),
