@@ -85,6 +85,27 @@ def test_shrinkage_vanishes_with_rows_and_is_total_for_noise():
     np.testing.assert_allclose(cov, np.cov(v.T), atol=5e-3)
 
 
+@pytest.mark.parametrize("tau", [0.3, 3.0, 20.0])
+@pytest.mark.parametrize("seen", [(), (3,), (3, 4)])
+def test_lean_is_the_linear_discriminant(tau, seen):
+    """Levels that move a normal vector: log-likelihood ratios, given noisy or clean values."""
+    torch.manual_seed(0)
+    means = torch.tensor([[0.0, 1.0], [0.5, -1.0], [1.0, 1.0]])
+    within, a = torch.tensor([[1.0, 0.4], [0.4, 0.7]]), 1.3
+    level = torch.multinomial(torch.tensor([0.3, 0.5, 0.2]), 100_000, replacement=True)
+    rest = means[level] + torch.randn(100_000, 2) @ torch.linalg.cholesky(within).T
+    z = torch.cat([torch.eye(3)[level] * a, rest], 1)
+    law = Moments.of(z).given(torch.isin(torch.arange(5), torch.tensor(seen)))
+    x = torch.where(law.observed, z[:6], z[:6] + tau * torch.randn(6, 5))
+    level_tau = torch.full((6, 1), tau)
+    linear, _ = law.guess(x, law.centre(z[:6]), level_tau)
+    lean = law.lean(x, linear, level_tau, 0, torch.eye(3) * a)
+    blurred = torch.linalg.inv(within + torch.diag(~law.observed[3:] * tau**2))
+    away = x[:, None, 3:] - means
+    truth = -((away @ blurred) * away).sum(-1) / 2
+    np.testing.assert_allclose(lean - lean[:, :1], truth - truth[:, :1], atol=0.15, rtol=0.02)
+
+
 def test_zero_network_samples_the_normal_regression(zeroed):
     x = np.array([[1.0, -1.0], [0.0, 2.0]])
     draws = zeroed.sample(x, 4000, 0)

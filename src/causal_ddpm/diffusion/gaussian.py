@@ -18,8 +18,19 @@ own, on which w = r / sqrt(l + tau^2) moves by departures from the Gaussian only
 
     dw / dtheta = -f,      f = U'(D - D_G) sqrt(l + tau^2) / (sqrt(l) tau)                   (1)
 
-This is the one-dimensional equation of :mod:`causal_ddpm.diffusion.sampler` in every direction at
+(1) is the one-dimensional equation of :mod:`causal_ddpm.diffusion.sampler` in every direction at
 once: for a Gaussian table any number of steps is exact, correlations included.
+
+A category among the coordinates (unit vectors times a, in a block B) has its linear discriminant:
+what the other coordinates say of its levels when they are normal around means that differ by level.
+With contrasts Q (orthonormal, orthogonal to the ones) and P the posterior covariance of the block,
+the message of the others is read off the posterior by taking the block's own noisy value and its
+prior out again,
+
+    h = (Q'PQ)^-1 Q'(D_G - mu) - Q'(x - mu) / tau^2,     G = (Q'PQ)^-1 - (Q'CQ)^-1 - I / tau^2
+    lean_l = e_l' h - e_l' G e_l / 2,     e_l = Q'(a 1_l - mu)                                  (2)
+
+and p_l exp(lean_l) is the level's share given the other coordinates.
 
 Off-diagonal moments are shrunk by the rule of Schaefer and Strimmer (2005): the intensity is the
 sum of the sampling variances of all correlations over the sum of their squares.
@@ -34,6 +45,9 @@ from torch import Tensor
 
 _FLOOR = 1e-6
 """Smallest variance of a direction; below it a relation counts as exact."""
+
+_FAR = 12.0
+"""Largest lean of a level, in logits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +103,7 @@ class Moments:
         U[h.nonzero(), h.nonzero().T] = vectors
         lengths = torch.ones(len(o), dtype=torch.float64, device=o.device)
         lengths[h] = values.clamp(min=_FLOOR)
-        return Gaussian(observed, self.mean, A.float(), U.float(), lengths.float())
+        return Gaussian(observed, self.mean, self.seen, A.float(), U.float(), lengths.float())
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +114,8 @@ class Gaussian:
     ----------
     observed : Tensor of bool, shape (..., K)
     mean : Tensor, shape (K,)
+    seen : Tensor, shape (K, K)
+        C.
     slope : Tensor, shape (..., K, K)
         C_oo^+ C_oh, zero elsewhere.
     vectors : Tensor, shape (..., K, K)
@@ -110,6 +126,7 @@ class Gaussian:
 
     observed: Tensor
     mean: Tensor
+    seen: Tensor
     slope: Tensor
     vectors: Tensor
     lengths: Tensor
@@ -119,12 +136,12 @@ class Gaussian:
         """Several patterns of one table as one record."""
         parts = ([getattr(g, k) for g in each] for k in ("observed", "slope", "vectors", "lengths"))
         observed, slope, vectors, lengths = (torch.stack(p) for p in parts)
-        return cls(observed, each[0].mean, slope, vectors, lengths)
+        return cls(observed, each[0].mean, each[0].seen, slope, vectors, lengths)
 
     def __getitem__(self, index: Tensor) -> "Gaussian":
         """Patterns at ``index`` of any shape."""
         return Gaussian(
-            self.observed[index], self.mean, self.slope[index], self.vectors[index],
+            self.observed[index], self.mean, self.seen, self.slope[index], self.vectors[index],
             self.lengths[index],
         )  # fmt: skip
 
@@ -140,6 +157,31 @@ class Gaussian:
         r = (x - m) @ self.vectors
         d2 = (left * var) @ self.vectors.square().mT
         return m + (r * left) @ self.vectors.mT, d2.clamp(min=1e-12).sqrt()
+
+    def lean(self, x: Tensor, guess: Tensor, tau: Tensor, start: int, e: Tensor) -> Tensor:
+        """Equation (2) for a hidden block from ``start`` on, shape (..., R, levels).
+
+        Parameters
+        ----------
+        x, guess : Tensor, shape (..., R, K)
+        tau : Tensor, shape (..., R, 1)
+        start : int
+        e : Tensor, shape (levels, levels)
+            a 1_l in its rows.
+        """
+        B, Q, var = slice(start, start + len(e)), _contrasts(len(e)).to(x.device), tau**2
+        V = Q.T @ self.vectors[..., B, :]
+        left = (self.lengths[..., None, :] * var / (self.lengths[..., None, :] + var))[..., None, :]
+        posterior = (V[..., None, :, :] * left) @ V[..., None, :, :].mT
+        eye = torch.eye(len(e) - 1, device=x.device)
+        precision = _inverse(posterior + 1e-6 * eye)
+        prior = _inverse(Q.T @ self.seen[B, B] @ Q + 1e-6 * eye)
+        own = (x - self.mean)[..., B] @ Q / var
+        h = ((guess - self.mean)[..., None, B] @ Q @ precision)[..., 0, :] - own
+        G = precision - prior - eye / var[..., None]
+        contrast = (e - self.mean[B]) @ Q
+        curve = ((contrast @ G) * contrast).sum(-1)
+        return (h @ contrast.T - curve / 2).clamp(-_FAR, _FAR)
 
     def sample(self, m: Tensor, tau: float, w: Tensor) -> Tensor:
         """x at noise level tau from standard normal w (R, K): m + U sqrt(l + tau^2) w."""
@@ -172,6 +214,17 @@ class Gaussian:
             step = f if before is None else torch.lerp(before, f, 1 + h / (2 * width))
             w, before, width = w - h * step, f, h
         return self.sample(m, 0.0, w)
+
+
+def _inverse(matrix: Tensor) -> Tensor:
+    return 1 / matrix if matrix.shape[-1] == 1 else torch.linalg.inv(matrix)
+
+
+def _contrasts(n: int) -> Tensor:
+    """Orthonormal columns that are orthogonal to the ones, shape (n, n - 1)."""
+    steps = torch.tril(torch.ones(n, n - 1, dtype=torch.float64), -1)
+    steps = steps - steps.mean(0)
+    return torch.linalg.qr(steps).Q.float()
 
 
 def _shrunk(cov: Tensor, away: Tensor) -> Tensor:

@@ -2,15 +2,17 @@ r"""Diffusion of vectors of which any part may be given: network, noise, loss.
 
 A row z in R^K holds numbers (one coordinate each) and categories (a block of coordinates each, the
 level's unit vector times a length a). Observed coordinates are clean, the others blurred,
-x = z + tau eps, and the network reads u = x / sqrt(1 + tau^2), the Gaussian guess D_G of
-:mod:`causal_ddpm.diffusion.gaussian`, which coordinates are observed, and log tau. It answers
+x = z + tau eps, and the network reads u = x / sqrt(1 + tau^2), the guess that
+:mod:`causal_ddpm.diffusion.gaussian` makes of z (D below with F = 0), which coordinates are
+observed, and log tau. It answers
 
     numbers      F_j        D_j = D_G,j + d_j F_j
-    categories   F_l        P(l | x) propto p_l exp(a x_l / tau^2 + F_l),    D_l = a P(l | x)
+    categories   F_l        P(l | x) propto p_l exp(a x_l / tau^2 + lean_l + F_l),  D_l = a P(l | x)
 
-p_l being the share of level l: both terms before F_l are the exact posterior of a category that is
-independent of the other columns. So a network that is zero is a Gaussian table with independent
-categories, and what it learns are departures. The loss is
+p_l being the share of level l, the second term what the category's own noisy value says, the third
+its linear discriminant given the other columns (up to 12 levels). So a network that is zero is a
+Gaussian table whose categories follow discriminant analysis, and what it learns are departures.
+The loss is
 
     mean over hidden cells of   (F_j - (z_j - D_G,j) / d_j)^2   or   -log P(level | x)
 
@@ -38,6 +40,10 @@ from causal_ddpm.diffusion.network import Weights, geometric, uniform_matrix
 from causal_ddpm.diffusion.schedule import TAU_MAX, Schedule
 
 N_WAVES, N_TAU = 4, 6
+
+MAX_LEAN = 12
+"""Categories of more levels have no discriminant of their own: the network has to learn it."""
+
 _FAR_SHARE = 0.1
 """Share of training rows at the largest noise level."""
 
@@ -76,10 +82,56 @@ class Layout:
             mask[start : start + n_levels] = False
         return mask
 
-    def log_probabilities(self, F: Tensor, x: Tensor, tau: Tensor) -> list[Tensor]:
-        """log P(l | x) of each block, each (..., n_levels)."""
-        logits = self.log_share + self.length * x / tau**2 + F
+    def log_probabilities(self, logits: Tensor) -> list[Tensor]:
+        """log P(l | x) of each block from logits (..., K), each (..., n_levels)."""
         return [torch.log_softmax(logits[..., i : i + n], -1) for i, n in self.blocks]
+
+    def expected(self, numbers: Tensor, logits: Tensor) -> Tensor:
+        """D (..., K): ``numbers`` where coordinates are numbers, a P(l | x) in the blocks."""
+        for (i, n), log_p in zip(self.blocks, self.log_probabilities(logits), strict=True):
+            share = log_p.exp() * self.length[i]
+            numbers = torch.cat([numbers[..., :i], share, numbers[..., i + n :]], -1)
+        return numbers
+
+
+@dataclass(frozen=True, eq=False)
+class Guess:
+    """What the Gaussian says of noisy rows, each (..., R, K).
+
+    Parameters
+    ----------
+    x : Tensor
+        Noisy rows, observed coordinates clean.
+    linear, d : Tensor
+        D_G, and the standard deviation that it leaves.
+    logits : Tensor
+        log p_l + a x_l / tau^2 + lean_l in the blocks of categories.
+    cells : Tensor, shape (..., R, 3 K)
+        What the network reads: x and the expected row, centred and of unit size, and which
+        coordinates are observed.
+    """
+
+    x: Tensor
+    linear: Tensor
+    d: Tensor
+    logits: Tensor
+    cells: Tensor
+
+    @classmethod
+    def of(cls, layout: Layout, base: Gaussian, z: Tensor, x: Tensor, tau: Tensor) -> "Guess":
+        """Guess for rows x at noise tau (..., R, 1), with the observed coordinates of z."""
+        o = base.observed[..., None, :].expand(x.shape)
+        x = torch.where(o, z, x)
+        linear, d = base.guess(x, base.centre(z), tau)
+        logits = layout.log_share + layout.length * x / tau**2
+        for i, n in layout.blocks:
+            if n <= MAX_LEAN:
+                unit = torch.eye(n, device=x.device) * layout.length[i]
+                logits[..., i : i + n] += base.lean(x, linear, tau, i, unit)
+        away, expected = x - base.mean, layout.expected(linear, logits)
+        u = torch.where(o, away, away * (1 + tau**2).rsqrt())
+        read = torch.where(o, x, expected) - base.mean
+        return cls(x, linear, d, logits, torch.cat([u, read, o.to(x.dtype)], -1))
 
 
 @dataclass(frozen=True)
@@ -120,7 +172,7 @@ class CellNetwork:
         ----------
         weights : mapping
         cells : Tensor, shape (G, N, 3 K)
-            u, D_G / sd and the observed bits side by side.
+            From :class:`Guess`.
         log_tau : Tensor, shape (G, N, 1)
         masks : Tensor, shape (n_layers, G, N, H), optional
             Dropout.
@@ -138,14 +190,6 @@ class CellNetwork:
 
 def _linear(weights: Weights, name: str, x: Tensor) -> Tensor:
     return torch.baddbmm(weights[name + ".b"], x, weights[name + ".W"])
-
-
-def network_cells(base: Gaussian, x: Tensor, guess: Tensor, tau: Tensor) -> Tensor:
-    """What the network reads of x and D_G, (..., R, 3 K): unit size, centred."""
-    o = base.observed[..., None, :].expand(x.shape)
-    away = x - base.mean
-    u = torch.where(o, away, away * (1 + tau**2).rsqrt())
-    return torch.cat([u, guess - base.mean, o.to(x.dtype)], -1)
 
 
 @dataclass(frozen=True)
@@ -207,25 +251,18 @@ class MaskedTask:
     def loss(self, weights: Weights, rows: Rows, draws: MaskedDraws) -> Tensor:
         """Loss of each member, shape (G,)."""
         base, shape = self.bases[draws.pattern], draws.eps.shape
-        cells = CellRows(rows.table.view(*shape[:3], -1))
-        seen, z, present = cells.values(draws.jitter)
+        seen, z, present = CellRows(rows.table.view(*shape[:3], -1)).values(draws.jitter)
         o = base.observed[..., None, :]
         tau = self._tau(draws.p)
-        m = base.centre(seen)
-        x = torch.where(o, seen, z + tau * draws.eps)
-        guess, d = base.guess(x, m, tau)
-        F = self.network(
-            weights,
-            network_cells(base, x, guess, tau).flatten(1, 2),
-            tau.log().flatten(1, 2),
-            draws.masks,
-        ).view(shape)
+        with torch.no_grad():
+            guess = Guess.of(self.layout, base, seen, z + tau * draws.eps, tau)
+        cells, level = guess.cells.flatten(1, 2), tau.log().flatten(1, 2)
+        F = self.network(weights, cells, level, draws.masks).view(shape)
         counted = present * ~o
         numeric = self.layout.numeric.to(z.device)
-        error = ((F - (z - guess) / d) ** 2 * counted)[..., numeric].sum((1, 2, 3))
-        for (i, n), log_p in zip(
-            self.layout.blocks, self.layout.log_probabilities(F, x, tau), strict=True
-        ):
+        error = ((F - (z - guess.linear) / guess.d) ** 2 * counted)[..., numeric].sum((1, 2, 3))
+        answers = self.layout.log_probabilities(guess.logits + F)
+        for (i, n), log_p in zip(self.layout.blocks, answers, strict=True):
             own = z[..., i : i + n] / self.layout.length[i]
             error = error - ((own * log_p).sum(-1) * counted[..., i]).sum((1, 2))
         first = numeric.clone()

@@ -27,10 +27,10 @@ from causal_ddpm.diffusion.gaussian import Gaussian, Moments
 from causal_ddpm.diffusion.masked import (
     BatchShape,
     CellNetwork,
+    Guess,
     Layout,
     MaskedTask,
     masked_draws,
-    network_cells,
 )
 from causal_ddpm.diffusion.network import Weights
 from causal_ddpm.diffusion.runtime import ACTIVATION_FLOATS
@@ -110,35 +110,25 @@ class Reading:
     model: MaskedDiffusion
     base: Gaussian
 
-    def network_answer(
-        self, z: Tensor, x: Tensor, tau: float
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """F averaged over members, x with observed cells clean, D_G and d."""
+    def answer(self, z: Tensor, x: Tensor, tau: float) -> tuple[Guess, Tensor]:
+        """The Gaussian guess, and F averaged over members."""
         model, level = self.model, torch.full((len(x), 1), tau, dtype=x.dtype, device=x.device)
-        x = torch.where(self.base.observed, z, x)
-        guess, d = self.base.guess(x, self.base.centre(z), level)
-        cells = network_cells(self.base, x, guess, level)
+        guess = Guess.of(model.layout, self.base, z, x, level)
         members = len(model.weights["out.b"])
-        F = model.network(
-            model.weights, cells.expand(members, -1, -1), level.log().expand(members, -1, -1)
-        ).mean(0)
-        return F, x, guess, d
+        cells, log_tau = (t.expand(members, -1, -1) for t in (guess.cells, level.log()))
+        return guess, model.network(model.weights, cells, log_tau).mean(0)
 
     def denoise(self, z: Tensor, x: Tensor, tau: float) -> Tensor:
         """D(x, tau), shape (R, K); differentiable in x. Observed coordinates are returned."""
-        F, x, guess, d = self.network_answer(z, x, tau)
-        layout, D = self.model.layout, guess + d * F
-        level = torch.tensor(tau, dtype=x.dtype, device=x.device)
-        for (i, n), log_p in zip(layout.blocks, layout.log_probabilities(F, x, level), strict=True):
-            D = torch.cat([D[:, :i], log_p.exp() * layout.length[i], D[:, i + n :]], 1)
+        guess, F = self.answer(z, x, tau)
+        D = self.model.layout.expected(guess.linear + guess.d * F, guess.logits + F)
         return torch.where(self.base.observed, z, D)
 
     def probabilities(self, z: Tensor, block: int) -> Tensor:
         """P(level | observed coordinates) of a hidden block, shape (R, levels)."""
         x = self.base.sample(self.base.centre(z), TAU_MAX, torch.zeros_like(z))
-        F, x, _, _ = self.network_answer(z, x, TAU_MAX)
-        level = torch.tensor(TAU_MAX, dtype=x.dtype, device=x.device)
-        return self.model.layout.log_probabilities(F, x, level)[block].exp()
+        guess, F = self.answer(z, x, TAU_MAX)
+        return self.model.layout.log_probabilities(guess.logits + F)[block].exp()
 
     def decode(
         self, z: Tensor, w: Tensor, noise: Callable[[Tensor], Tensor] = torch.zeros_like
