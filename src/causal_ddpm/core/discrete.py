@@ -37,6 +37,10 @@ class RowLaw(Protocol):
 
     def __len__(self) -> int: ...
 
+    def is_finite(self) -> bool:
+        """Whether everything the law is made of is a finite number."""
+        ...
+
     def rows(self, index: Index) -> RowLaw:
         """The law of a subset of rows."""
         ...
@@ -90,6 +94,10 @@ class DiscreteLaw:
 
     def __len__(self) -> int:
         return len(self.probabilities)
+
+    def is_finite(self) -> bool:
+        """Whether the probabilities are finite."""
+        return bool(np.isfinite(self.probabilities).all())
 
     def rows(self, index: Index) -> DiscreteLaw:
         """The law of a subset of rows."""
@@ -186,6 +194,10 @@ class LatticeLaw:
 
     def __len__(self) -> int:
         return len(self.smooth)
+
+    def is_finite(self) -> bool:
+        """Whether nodes and probabilities are finite."""
+        return self.smooth.is_finite()
 
     def rows(self, index: Index) -> LatticeLaw:
         """The law of a subset of rows."""

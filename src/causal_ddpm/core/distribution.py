@@ -54,6 +54,11 @@ class ConditionalLaw:
     def __len__(self) -> int:
         return len(self.nodes)
 
+    def is_finite(self) -> bool:
+        """Whether nodes and probabilities are finite."""
+        p = 0.0 if self.atom_probability is None else self.atom_probability
+        return bool(np.isfinite(self.nodes).all() and np.isfinite(p).all())
+
     def rows(self, index: Index) -> ConditionalLaw:
         """The law of a subset of rows."""
         p = None if self.atom_probability is None else self.atom_probability[index]

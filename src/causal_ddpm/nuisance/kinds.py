@@ -3,7 +3,7 @@
     continuous     location, scale, diffusion; an atom apart       nuisance.two_part
     heavy_tailed   the same on the scale of normal scores          nuisance.normal_scores
     count          diffusion of the noised number, rounded         nuisance.lattice
-    ordinal        diffusion of the noised position, rounded       nuisance.lattice
+    ordinal        the same of the position, and regressions       nuisance.ratings
     binary         a probability                                   nuisance.levels
     categorical    a probability for each level                    nuisance.levels
 
@@ -31,6 +31,12 @@ from causal_ddpm.nuisance.levels import (
     refit_levels,
 )
 from causal_ddpm.nuisance.location import Sample
+from causal_ddpm.nuisance.ratings import (
+    CrossFittedRatings,
+    FittedRatings,
+    cross_fit_ratings,
+    refit_ratings,
+)
 from causal_ddpm.nuisance.two_part import (
     CrossFittedParts,
     FittedParts,
@@ -39,8 +45,8 @@ from causal_ddpm.nuisance.two_part import (
     refit_parts,
 )
 
-CrossFittedOutcome = CrossFittedParts | CrossFittedLattice | CrossFittedLevels
-FittedOutcome = FittedParts | FittedLattice | FittedLevels
+CrossFittedOutcome = CrossFittedParts | CrossFittedLattice | CrossFittedRatings | CrossFittedLevels
+FittedOutcome = FittedParts | FittedLattice | FittedRatings | FittedLevels
 
 
 def cross_fit_outcome(
@@ -65,8 +71,10 @@ def cross_fit_outcome(
     rest = (random_state, n_jobs, progress)
     if outcome.kind in ("binary", "categorical"):
         return cross_fit_levels(settings.stack, sample, outcome, *rest)
-    if outcome.kind in ("count", "ordinal"):
-        return cross_fit_lattice(settings.continuous, settings.stack, sample, outcome, *rest)
+    if outcome.kind == "ordinal":
+        return cross_fit_ratings(settings.continuous, settings.stack, sample, outcome, *rest)
+    if outcome.kind == "count":
+        return cross_fit_lattice(settings.continuous, settings.stack, sample, 0, *rest)
     return cross_fit_parts(_for_kind(settings, outcome), sample, *rest)
 
 
@@ -76,6 +84,8 @@ def refit_outcome(
     """The law for new rows, from what was cross-fitted."""
     if isinstance(parts, CrossFittedLevels):
         return refit_levels(settings.stack, parts, random_state)
+    if isinstance(parts, CrossFittedRatings):
+        return refit_ratings(settings.continuous, settings.stack, parts, random_state)
     if isinstance(parts, CrossFittedLattice):
         return refit_lattice(settings.continuous, settings.stack, parts, random_state)
     return FittedParts(*refit_parts(_for_kind(settings, outcome), parts, random_state))

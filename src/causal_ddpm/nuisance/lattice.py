@@ -1,6 +1,6 @@
-"""Counts and ordered levels: the diffusion of the outcome with uniform noise, read by rounding.
+"""Counts and positions of levels: the diffusion of them with uniform noise, rounded.
 
-    position k of Y: the number itself (count), or 0 .. K - 1 (ordinal)
+    position k of Y: the number itself (count), or 0 .. K - 1 (ordered levels)
     w = k + U,  U ~ uniform(-1/2, 1/2),     so that  round(w) = k
 
 The location is learnt from k itself; the scale and the diffusion see w, which has a density. The
@@ -26,9 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causal_ddpm.core.covariates import Covariates
-from causal_ddpm.core.discrete import DiscreteLaw, LatticeLaw
+from causal_ddpm.core.discrete import LatticeLaw
 from causal_ddpm.core.distribution import ConditionalLaw
-from causal_ddpm.core.outcome import Outcome, zeros_apart
+from causal_ddpm.core.outcome import zeros_apart
 from causal_ddpm.core.progress import Progress
 from causal_ddpm.core.random import Seed, seed_sequence, stream
 from causal_ddpm.nuisance.continuous import (
@@ -64,21 +64,21 @@ class FittedLattice:
     Parameters
     ----------
     continuous : FittedContinuous
-    values : tuple of float
-        Levels of an ordinal outcome, else empty.
+    n_levels : int
+        K, or 0 for a count.
     zero : FittedIndicator or None
         Probability of zero, where zeros stand apart.
     """
 
     continuous: FittedContinuous
-    values: tuple[float, ...]
+    n_levels: int
     zero: FittedIndicator | None
 
-    def law(self, covariates: Covariates, arm: int, n_nodes: int) -> LatticeLaw | DiscreteLaw:
-        """Law of Y(arm) for each row."""
+    def law(self, covariates: Covariates, arm: int, n_nodes: int) -> LatticeLaw:
+        """Law of the position under an arm for each row."""
         nodes = self.continuous.nodes(covariates, arm, max(n_nodes, _FEWEST_NODES))
         zero = None if self.zero is None else self.zero.probability(covariates, arm)
-        return _law(nodes, self.values, zero)
+        return _law(nodes, self.n_levels, zero)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,45 +86,56 @@ class CrossFittedLattice:
     """Out-of-fold reading: the sample in positions, and the law of positions with their noise."""
 
     sample: Sample
-    values: tuple[float, ...]
+    n_levels: int
     continuous: CrossFittedContinuous
     zero: CrossFittedIndicator | None
     report: Mapping[str, Any]
 
-    def law(self, arm: int) -> LatticeLaw | DiscreteLaw:
-        """Out-of-fold law of Y(arm)."""
+    def law(self, arm: int) -> LatticeLaw:
+        """Out-of-fold law of the position under an arm."""
         zero = None if self.zero is None else self.zero.probability[:, arm]
-        return _law(self.continuous.nodes[arm], self.values, zero)
+        return _law(self.continuous.nodes[arm], self.n_levels, zero)
 
 
 def cross_fit_lattice(
     settings: ContinuousSettings,
     stack: LocationStack,
     sample: Sample,
-    outcome: Outcome,
+    n_levels: int,
     random_state: Seed,
     n_jobs: int,
     progress: Progress,
 ) -> CrossFittedLattice:
-    """Learn the law of a count or an ordinal outcome without each fold, and read that fold."""
+    """Learn the law of positions without each fold, and read that fold.
+
+    Parameters
+    ----------
+    settings : ContinuousSettings
+    stack : LocationStack
+        For the probability of zero, where zeros stand apart.
+    sample : Sample
+        Its outcome are positions.
+    n_levels : int
+        K, or 0 for a count.
+    random_state, n_jobs, progress
+        As everywhere.
+    """
     position = sample.outcome
-    if outcome.values:
-        position = np.searchsorted(outcome.values, sample.outcome).astype(float)
     noise = stream(random_state, "dequantisation").uniform(-0.5, 0.5, size=len(position))
-    positions = replace(sample, outcome=position, noise=noise)
+    positions = replace(sample, noise=noise)
     zero: CrossFittedIndicator | None = None
     account: dict[str, Any] = {}
-    if not outcome.values and _zeros_apart(sample):
+    if not n_levels and _zeros_apart(sample):
         seed = seed_sequence(random_state, "zero")
         zero = cross_fit_indicator(stack, sample, position == 0, seed, n_jobs)
         account["zeros apart"] = zero.report(stack)
         positions = replace(positions, fit_rows=position > 0)
     n_nodes = settings.n_nodes or max(_FEWEST_NODES, settings.nodes_for(len(position)))
     finer = replace(settings, n_nodes=n_nodes)
-    support = Support(*_range(outcome.values, zero is not None))
+    support = Support(*_range(n_levels, zero is not None))
     continuous = cross_fit_continuous(finer, positions, support, random_state, n_jobs, progress)
     account.update(continuous.report)
-    return CrossFittedLattice(positions, outcome.values, continuous, zero, account)
+    return CrossFittedLattice(positions, n_levels, continuous, zero, account)
 
 
 def refit_lattice(
@@ -135,12 +146,12 @@ def refit_lattice(
 ) -> FittedLattice:
     """The law for new rows."""
     seed, sample = seed_sequence(random_state, "refit"), parts.sample
-    support = Support(*_range(parts.values, parts.zero is not None))
+    support = Support(*_range(parts.n_levels, parts.zero is not None))
     fitted = refit_continuous(settings, sample, parts.continuous, support, seed)
     zero = None
     if parts.zero is not None:
         zero = refit_indicator(stack, sample, sample.outcome == 0, parts.zero, seed)
-    return FittedLattice(fitted, parts.values, zero)
+    return FittedLattice(fitted, parts.n_levels, zero)
 
 
 def _zeros_apart(sample: Sample) -> bool:
@@ -151,13 +162,12 @@ def _zeros_apart(sample: Sample) -> bool:
     )
 
 
-def _range(values: tuple[float, ...], zeros_apart: bool) -> tuple[float, float]:
+def _range(n_levels: int, zeros_apart: bool) -> tuple[float, float]:
     """Range of the noised positions that the diffusion learns."""
-    return 0.5 if zeros_apart else -0.5, len(values) - 0.5 if values else np.inf
+    return 0.5 if zeros_apart else -0.5, n_levels - 0.5 if n_levels else np.inf
 
 
-def _law(nodes: Array, values: tuple[float, ...], zero: Array | None) -> LatticeLaw | DiscreteLaw:
-    support = _range(values, zero is not None)
+def _law(nodes: Array, n_levels: int, zero: Array | None) -> LatticeLaw:
+    support = _range(n_levels, zero is not None)
     atom = None if zero is None else 0.0
-    law = LatticeLaw(ConditionalLaw(nodes, atom, zero, support), 0.0, support[1] - 0.5)
-    return DiscreteLaw(np.asarray(values), law.table(len(values))) if values else law
+    return LatticeLaw(ConditionalLaw(nodes, atom, zero, support), 0.0, support[1] - 0.5)
