@@ -5,8 +5,7 @@ With n the rows a member trains on, unset fields become
     members        2 below 20 000 rows, then 1
     training steps log-log line through (1000, 250), (1600, 600), (80 000, 3000), flat outside
     weight decay   clip(3000 / n, 0.1, 10) max(1, d / 20) for d columns of the condition, on
-                   matrices only (attention: 10/3 times that, so that its lower learning rate
-                   shrinks them as much)
+                   matrices only (attention: 5/3 times that, since its learning rate is lower)
     dropout        0.2 up to 2000 rows, then 0.1
     hidden units   32 below 20 000 rows, then 64
     batch          min(256, n)
@@ -233,7 +232,7 @@ def recipe(
     batch = min(settings.batch_size or 256, n if smallest is None else smallest)
     per_epoch = ceil(n / batch)
     steps = settings.n_steps or default_steps(n)
-    rate, more_decay = (3e-3, 10 / 3) if settings.backbone == "attention" else (1e-2, 1.0)
+    rate, more_decay = (3e-3, 5 / 3) if settings.backbone == "attention" else (1e-2, 1.0)
     decay = more_decay * float(np.clip(3000 / n, 0.1, 10.0)) * max(1.0, n_columns / 20)
     return Recipe(
         n_members=settings.n_members or (2 if n < LARGE else 1),
