@@ -32,7 +32,7 @@ from causal_ddpm.diffusion.network import Backbone, Weights
 from causal_ddpm.diffusion.persistence import load_model, save_model
 from causal_ddpm.diffusion.reading import Reader, mid_latents, wide_latents
 from causal_ddpm.diffusion.roles import ConditionColumns
-from causal_ddpm.diffusion.runtime import ACTIVATION_FLOATS, quick_arithmetic, resolve_device
+from causal_ddpm.diffusion.runtime import activation_floats, quick_arithmetic, resolve_device
 from causal_ddpm.diffusion.sampler import SAMPLERS, crossing_share
 from causal_ddpm.diffusion.schedule import schedule_of
 from causal_ddpm.diffusion.settings import DiffusionSettings, SamplerName
@@ -292,7 +292,7 @@ class ConditionalDiffusion:
         wide = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
         wide = wide.expand(len(condition), wide.shape[-1])
         per_row = E * wide.shape[1] * self.backbone.node_floats
-        size = max(1, ACTIVATION_FLOATS[device.type] // max(1, per_row))
+        size = max(1, activation_floats(device) // max(1, per_row))
         x = self.standardisers[group](condition)
         for i in range(0, len(x), size):
             rows = x[i : i + size].T.to(device).expand(E, -1, -1)

@@ -14,7 +14,21 @@ from causal_ddpm.core.errors import DataError
 
 ACTIVATION_FLOATS = {"cpu": 2**18, "cuda": 2**26}
 """Floats that one activation may hold. On a processor about 1 MB: larger blocks fall out of the
-cache and into fresh pages of memory, and cost several times more an entry."""
+cache and into fresh pages of memory, and cost several times more an entry. These are fixed, so what
+is trained together does not depend on the memory that happens to be free."""
+
+_GPU_SHARE = 64
+
+
+def activation_floats(device: torch.device) -> int:
+    """Floats that one activation of a reading may hold: on a GPU a 64th of its free memory.
+
+    A reading holds some ten activations at a time.
+    """
+    if device.type == "cpu":
+        return ACTIVATION_FLOATS["cpu"]
+    free, _ = torch.cuda.mem_get_info(device)
+    return max(ACTIVATION_FLOATS["cpu"], free // (4 * _GPU_SHARE))
 
 
 def denormals_are_flushed() -> bool:
