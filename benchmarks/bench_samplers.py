@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 import torch
 from common import parser, run, write
-from datasets import SHARED, _designs
+from datasets import SHARED, designs
 from scipy.stats import norm
 
 from causal_ddpm.core.random import Seed
@@ -70,7 +70,7 @@ def deviation(name: str) -> float:
 def residuals(n: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Conditions, arms and residuals standardised by the true moments."""
     if (SHARED / "peers" / "designs.py").exists():
-        design = _designs().Synth("bimodal")
+        design = designs().Synth("bimodal")
         drawn = design.draw(n, seed)
         x, arm = drawn["x"], drawn["t"].astype(np.int64)
         return x, arm, (drawn["y"] - design.mean(x, arm)) / np.sqrt(design.var(x, arm))
