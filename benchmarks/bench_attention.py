@@ -213,9 +213,10 @@ TITLE = "Attention between columns, or an MLP on them"
 CAPTION = (
     "One group of n rows and one member, the recipe's own settings; scores on 500 new rows under "
     "both arms, lower is better. `w1` is the Wasserstein distance to the true law in units of its "
-    "scale, `excess_crps` the CRPS above the truth's, the Gaussian the normal law with the true mean "
-    "and variance. On 10 000 rows x 50 or 200 columns attention was stopped early (10 minutes a "
-    "training on a machine shared with others); the MLP is shown at both lengths. Seconds are CPU seconds: to train, and to read 64 quantiles of 1 000 laws."
+    "scale, `excess_crps` the CRPS above the truth's, the Gaussian the normal law with the true "
+    "mean and variance. On 10 000 rows x 50 or 200 columns attention was stopped early (10 minutes "
+    "a training on a machine shared with others); the MLP is shown at both lengths. Seconds are "
+    "CPU seconds: to train, and to read 64 quantiles of 1 000 laws."
 )
 
 if __name__ == "__main__":
