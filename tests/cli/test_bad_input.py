@@ -100,6 +100,11 @@ def test_unknown_column_with_the_closest_name(refused, firms, roles, option):
     assert "Did you mean '" in sentence
 
 
+def test_an_outcome_that_is_not_of_its_kind(refused, firms):
+    assert "outcome_kind is 'interval'" in refused(firms, "--outcome-kind", "interval")
+    assert "expected whole numbers" in refused(firms, "--outcome-kind", "count")
+
+
 def test_one_column_in_two_roles(refused, firms, roles):
     sentence = refused(
         firms, "--confounders", "productivity", roles=without(roles, "--confounders")

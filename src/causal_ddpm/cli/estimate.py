@@ -84,6 +84,12 @@ def estimate(  # noqa: PLR0913 - a command's options are its arguments
         str | None, typer.Option(help="Column whose equal values mark dependent rows.")
     ] = None,
     unit_id: Annotated[str | None, typer.Option(help="Column that names the rows.")] = None,
+    outcome_kind: Annotated[
+        str,
+        typer.Option(
+            help="continuous, heavy_tailed, binary, count, ordinal; auto recognises it.",
+        ),
+    ] = "auto",
     unit: Annotated[
         str | None, typer.Option(help="Unit of the outcome, for labels: 'dollars'.")
     ] = None,
@@ -138,6 +144,7 @@ def estimate(  # noqa: PLR0913 - a command's options are its arguments
             "weights_type": weights_type.value,
             "clusters": clusters,
             "unit_id": unit_id,
+            "outcome_kind": outcome_kind,
         },
     )
     _check_design(data, folds, level)

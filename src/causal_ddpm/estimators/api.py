@@ -248,6 +248,7 @@ def _checked(
             "Wrap the frame: CausalData(df, treatment=..., outcome=..., confounders=[...]).",
         )
     refuse_synthetic(data.n_synthetic)
+    data.outcome_schema.check_order(data.outcome_name)
     if not 0.0 < level < 1.0:
         raise DataError(f"the confidence level is {level}", "a number between 0 and 1, e.g. 0.95")
     wanted = [estimands] if isinstance(estimands, Estimand) else list(estimands)

@@ -163,9 +163,7 @@ class PotentialOutcomeLaw:
         law = self.predictive(X, arm)
         if not isinstance(law, DiscreteLaw | LatticeLaw):
             raise DataError(
-                f"the outcome is of kind '{self.outcome.kind}'",
-                "an outcome of separate values",
-                "Ask for the cdf.",
+                f"the outcome is of kind '{self.outcome.kind}'", "separate values; or ask for cdf"
             )
         if isinstance(law, DiscreteLaw):
             wanted = self.outcome.values if level is None else (self.outcome.code(level),)
