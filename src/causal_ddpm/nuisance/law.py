@@ -295,8 +295,9 @@ class PotentialOutcomeLaw:
 
     def __repr__(self) -> str:
         atom = self.part.atom if isinstance(self.part, FittedParts) else None
+        treatment = f" and {self.treatment.name}" if self.treatment.names else ""
         more = self.outcome.kind + ("" if atom is None else f" with an atom at {atom.value:g}")
         return (
-            f"PotentialOutcomeLaw of {self.outcome_name} given {len(self.columns)} confounders and "
-            f"{self.treatment.name} ({self.n_train:,} training rows, {more})"
+            f"PotentialOutcomeLaw of {self.outcome_name} given {len(self.columns)} confounders"
+            f"{treatment} ({self.n_train:,} training rows, {more})"
         )
