@@ -214,7 +214,7 @@ class ConditionalDiffusion:
 
     @quick_arithmetic()
     def arm_probability(self, group: int, condition: NDArray[Any]) -> NDArray[np.float64]:
-        """P(arm | x), averaged over members, shape (n, n_arms): no target enters it.
+        """P(arm | x), averaged over members, shape (n, n_arms): a function of x alone.
 
         Raises
         ------

@@ -90,7 +90,8 @@ class PotentialOutcomeLaw:
     def arm_probability(self, X: Any) -> Array:
         """P(arm | X) by the head on the column tokens, averaged over the groups, shape (n, A).
 
-        Neither the outcome nor anything fitted to it enters: a propensity score. It exists after
+        A function of X alone (the location is left out), with weights that outcomes of the
+        training rows have helped to fit. It exists after
         ``DiffusionSettings(backbone="attention", arm_weight=1)``.
 
         Raises
