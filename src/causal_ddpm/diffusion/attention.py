@@ -138,6 +138,8 @@ class RoleAttention(Backbone):
 
         Neither T nor a summary is looked at.
         """
+        if not self.has_arm_head:
+            return super().arm_logits(weights, context)
         n_seen = self.roles.n_tokens - self.roles.n_summaries
         a = weights["arm_query.W"][:, None].expand(-1, context.shape[3], -1, -1)
         a = self._look(weights, context[..., :n_seen, :], a)

@@ -221,11 +221,6 @@ class ConditionalDiffusion:
         DataError
             Unless it was trained with ``backbone="attention"`` and a positive ``arm_weight``.
         """
-        if not self.settings.arm_weight:
-            raise DataError(
-                "this diffusion has learnt no probability of the arm",
-                "one trained with DiffusionSettings(backbone='attention', arm_weight=1)",
-            )
         _check(self, group, condition, 0, np.zeros(1))
         weights, E = self._members(group), self.n_members
         chunks = self.standardisers[group](condition).split(_HEAD_ROWS)

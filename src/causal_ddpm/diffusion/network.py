@@ -99,14 +99,16 @@ class Backbone(ABC):
         """
 
     def arm_logits(self, weights: Weights, context: Tensor) -> Tensor:
-        """Logits of the arm given x alone, (G, n_arms, B), where a backbone can leave out the arm.
+        """Logits of the arm given x alone, (G, n_arms, B), where a backbone has a head for them.
 
         Raises
         ------
         DataError
+            If it has none.
         """
         raise DataError(
-            "this backbone has no head for the arm", "one with a mask between columns and the arm"
+            "this diffusion has learnt no probability of the arm",
+            "one trained with DiffusionSettings(backbone='attention', arm_weight=1)",
         )
 
     def arm_probability(self, weights: Weights, x: Tensor) -> NDArray[np.float64]:
