@@ -100,10 +100,8 @@ class PotentialOutcomeLaw:
             If no such head was trained.
         """
         diffused = None if isinstance(self.part, FittedLevels) else self.part.continuous
-        if not isinstance(diffused, FittedContinuous):
-            raise DataError("there is no diffusion in this law", "an outcome with more values")
-        if not self.treatment.labels:
-            raise DataError(f"the treatment is of kind '{self.treatment.kind}'", "arms")
+        if not isinstance(diffused, FittedContinuous) or not self.treatment.labels:
+            raise DataError("this law is no diffusion under arms", "arms, and more outcome values")
         return diffused.arm_probability(read_covariates(X, self.columns))
 
     def cate(self, X: Any, arm: Any = 1, control: Any = None) -> Array:
