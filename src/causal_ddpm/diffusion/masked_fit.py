@@ -5,9 +5,15 @@ With n rows and K coordinates, fields that the settings leave open become
     networks       1
     hidden units   128, in 3 residual layers
     batch          min(256, n), learning rate 3e-3
-    steps          a log-log line through (500, 600), (2000, 1500), (20 000, 5000), flat outside
+    steps          a log-log line through (500, 1500), (2000, 3500), (20 000, 9000), flat outside;
+                   half of that where the same coordinates are always observed
     dropout        0.1
     weight decay   clip(300 / n, 0.01, 1)
+
+On a simulated table of 2000 rows and nine mixed columns 4000 steps instead of 1500 brought the
+regression of the last column on the others from 1.5 to 0.9 standard errors of that of the training
+rows, and did not make new rows easier to tell apart (AUC .542 against .551); no dropout, or three
+times the weight decay, was worse at 4000 steps.
 """
 
 import time
@@ -45,12 +51,13 @@ N_LEVELS = 30
 _SLOTS = 8
 
 
-def masked_recipe(n: int, settings: DiffusionSettings) -> Recipe:
-    """Fill in what ``settings`` leaves open, for n rows."""
+def masked_recipe(n: int, settings: DiffusionSettings, n_patterns: int = 1) -> Recipe:
+    """Fill in what ``settings`` leaves open, for n rows under some patterns of observed cells."""
     s = settings
     batch = min(s.batch_size or 256, n)
-    grid, steps = np.log([500, 2000, 20_000]), np.log([600, 1500, 5000])
-    default = round(float(np.exp(np.interp(np.log(n), grid, steps))))
+    grid, steps = np.log([500, 2000, 20_000]), np.log([1500, 3500, 9000])
+    share = 1.0 if n_patterns > 1 else 0.5
+    default = round(share * float(np.exp(np.interp(np.log(n), grid, steps))))
     per_epoch = -(-n // batch)
     return Recipe(
         n_members=s.n_members or 1,
@@ -201,7 +208,7 @@ def train_masked(
         If training diverged.
     """
     started = time.process_time()
-    plan, device = masked_recipe(len(rows), settings), rows.table.device
+    plan, device = masked_recipe(len(rows), settings, len(patterns)), rows.table.device
     numeric = tuple(layout.numeric.nonzero()[:, 0].tolist())
     network = CellNetwork(numeric, layout.size, plan.hidden_dim, settings.n_layers + 1)
     members = range(plan.n_members)
