@@ -189,11 +189,8 @@ class PotentialOutcomeLaw:
         """
         law = self.predictive(X, arm, n_nodes)
         if not isinstance(law, ConditionalLaw):
-            raise DataError(
-                f"the outcome is of kind '{self.outcome.kind}', which has no density",
-                "a continuous outcome",
-                "Ask for the probability.",
-            )
+            kind = f"the outcome is of kind '{self.outcome.kind}', which has no density"
+            raise DataError(kind, "a continuous outcome", "Ask for the probability.")
         return law.density(y)
 
     def sample(
