@@ -167,8 +167,10 @@ def market_row(spec: Spec, seed: Seed) -> Mapping[str, float]:
     price, before = known.value(f"price(tax={TAX:g})"), known.value("price")
     out = {}
     for label, how in (("iv", "instruments"), ("ols", "none")):
-        model = MarketModel(degree, how).fit(drawn.frame, "price", "quantity", ["income"], ["cost"])
-        taxed, free = (model.tax(drawn.frame, t, 20, seed).summary() for t in (TAX, 0.0))
+        model = MarketModel(degree, how, DiffusionSettings(n_steps=200, hidden_dim=32)).fit(
+            drawn.frame, "price", "quantity", ["income"], ["cost"]
+        )
+        taxed, free = (model.tax(drawn.frame, t, 5, seed).summary() for t in (TAX, 0.0))
         out[f"{label}_price_error"] = taxed["consumer_price"] / price - 1
         rise = taxed["consumer_price"] - free["consumer_price"]
         out[f"{label}_rise_error"] = rise / (price - before) - 1
@@ -199,7 +201,7 @@ def specs_of(quick: bool, seeds: int) -> list[Spec]:
             for s in range(some if quick else 5)
         ]
     out += [{"kind": "half-space", "threshold": t, "rows": rows} for t in (1.0, 2.5, 4.0)]
-    steps = 100 if quick else 1000
+    steps = 100 if quick else 400
     out += [
         {"kind": "learnt", "rows": 1000, "steps": steps, "seed": 60 + s}
         for s in range(1 if quick else 3)
@@ -264,7 +266,7 @@ LEARNT = (
 )
 MARKET = (
     "A tax of 20 %: relative errors of the mean consumer price, of its rise and of the quantity, "
-    "2 000 markets. Aim: price within 3 %. `ols`: the same with curves read off by least squares"
+    "2 000 markets, 5 draws each, shocks trained for 200 steps. Aim: price within 3 %. `ols`: the same with curves read off by least squares"
 )
 
 if __name__ == "__main__":
