@@ -266,7 +266,8 @@ LEARNT = (
 )
 MARKET = (
     "A tax of 20 %: relative errors of the mean consumer price, of its rise and of the quantity, "
-    "2 000 markets, 5 draws each, shocks trained for 200 steps. Aim: price within 3 %. `ols`: the same with curves read off by least squares"
+    "2 000 markets, 5 draws each, shocks trained for 200 steps. Aim: price within 3 %. `ols`: the "
+    "same with curves read off by least squares"
 )
 
 if __name__ == "__main__":

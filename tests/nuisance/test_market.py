@@ -7,7 +7,7 @@ import pytest
 from causal_ddpm.core.errors import DataError, NotIdentifiedError
 from causal_ddpm.dgp.supply_demand import CURVED, LOG_LINEAR
 from causal_ddpm.diffusion.settings import DiffusionSettings
-from causal_ddpm.nuisance.market import MarketModel
+from causal_ddpm.nuisance.market import FittedMarket, MarketModel
 
 QUICK = DiffusionSettings(n_steps=150, hidden_dim=32)
 COLUMNS = ("price", "quantity", ["income"], ["cost"])
@@ -51,6 +51,13 @@ def test_markets_clear_in_every_draw(market):
     p = market.clear(asked, offered, wedge)
     gap = market.demand.price_part(p + wedge) + asked - market.supply.price_part(p) - offered
     assert np.abs(gap).max() < 1e-9
+
+
+def test_a_file_keeps_the_market(market, tmp_path):
+    loaded = FittedMarket.load(market.save(tmp_path / "market.zip"))
+    rows = DRAWN.frame.head(20)
+    again, first = (m.tax(rows, 0.1, 5, 1).quantity for m in (loaded, market))
+    np.testing.assert_array_equal(again, first)
 
 
 def test_curved_markets():

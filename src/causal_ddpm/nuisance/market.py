@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import narwhals as nw
@@ -35,6 +36,7 @@ from numpy.typing import NDArray
 from causal_ddpm.core.checks import as_float
 from causal_ddpm.core.errors import DataError, NotIdentifiedError
 from causal_ddpm.core.random import Seed, seed_sequence
+from causal_ddpm.diffusion.persistence import load_model, save_model
 from causal_ddpm.diffusion.settings import DiffusionSettings
 from causal_ddpm.diffusion.vector import VectorDiffusion, train_vector
 from causal_ddpm.nuisance.residual_recipe import residual_settings
@@ -234,6 +236,22 @@ class FittedMarket:
         quantity = np.exp(self.supply.price_part(p_s) + offered)
         seller = np.exp(p_s)
         return MarketOutcome(seller * (1 + rate), seller, quantity, rate * seller * quantity)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the market to a file (JSON and safetensors in a zip, no pickle)."""
+        return save_model(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> FittedMarket:
+        """Read a market back.
+
+        Raises
+        ------
+        ModelFileError
+            If the file is missing, damaged, or holds something else.
+        """
+        market: FittedMarket = load_model(path, expected=cls)
+        return market
 
     def clear(self, asked: Array, offered: Array, wedge: float) -> Array:
         """Log price of sellers at which f_d(p + wedge) + asked = f_s(p) + offered."""
