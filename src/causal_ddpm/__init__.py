@@ -48,6 +48,7 @@ _HOMES = {
     "causal_ddpm.diffusion.settings": ["DiffusionSettings"],
     "causal_ddpm.diffusion.stream": ["ParquetDiffusion", "train_parquet"],
     "causal_ddpm.diffusion.joint": ["FittedJoint", "JointDiffusion"],
+    "causal_ddpm.diffusion.vector": ["VectorDiffusion", "train_vector"],
     "causal_ddpm.estimators.api": ["estimate_effects"],
     "causal_ddpm.estimators.counterfactual": ["JointEffects", "joint_effects"],
     "causal_ddpm.evaluation.analysis": ["Analysis", "analyse"],
@@ -117,6 +118,10 @@ if TYPE_CHECKING:
     from causal_ddpm.diffusion.stream import (
         ParquetDiffusion as ParquetDiffusion,
         train_parquet as train_parquet,
+    )
+    from causal_ddpm.diffusion.vector import (
+        VectorDiffusion as VectorDiffusion,
+        train_vector as train_vector,
     )
     from causal_ddpm.estimators.api import estimate_effects as estimate_effects
     from causal_ddpm.estimators.counterfactual import (
