@@ -27,7 +27,7 @@ ESSENTIAL = (
 )
 
 
-@parametrize_with_checks([DiffusionRegressor(location="none", **LIGHT)])
+@parametrize_with_checks([DiffusionRegressor(location="none", **LIGHT | {"n_steps": 120})])
 def test_scikit_learn_accepts_the_diffusion_alone(estimator, check):
     check(estimator)
 

@@ -213,7 +213,7 @@ class CausalData:
         if schema.kind == "dose":
             return f"a dose from {d.min():.4g} to {d.max():.4g}, mean {d.mean():.4g}"
         n_run = len(np.unique(schema.strata(d)))
-        return f"{d.shape[1]} factors, {n_run} of {len(schema.cells)} cells run"
+        return f"{d.shape[1]} factors, {n_run:,} of {2 ** d.shape[1]:,} cells run"
 
     def _outcome_in_words(self) -> str:
         schema = self.outcome_schema

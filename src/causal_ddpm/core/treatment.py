@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Any, Literal
 
 import narwhals as nw
@@ -76,9 +75,9 @@ class Treatment:
         return () if self.labels else tuple(Column(name, kind) for name in self.names)
 
     @property
-    def cells(self) -> tuple[tuple[int, ...], ...]:
-        """Every combination of the factors, run or not; empty for other kinds."""
-        return tuple(product((0, 1), repeat=len(self.names))) if self.kind == "factors" else ()
+    def probes(self) -> tuple[Any, ...]:
+        """A few worlds that between them use every part of a law: all arms, both end doses."""
+        return self.labels or self.bounds or (self.control,)
 
     @property
     def control(self) -> Any:

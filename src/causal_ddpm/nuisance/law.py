@@ -279,14 +279,14 @@ class PotentialOutcomeLaw:
         return FitReport(self.report)
 
     def check_parts(self) -> None:
-        """Read a row of zeros and a row of gaps in every world: parts that do not fit cannot.
+        """Read a row of zeros and a row of gaps in some worlds: parts that do not fit cannot.
 
         Called for laws that are read from files.
         """
-        p, worlds = len(self.columns), self.treatment.labels or self.treatment.cells
+        p = len(self.columns)
         rows = Covariates(self.columns, np.vstack([np.zeros(p), np.full(p, np.nan)]))
         with np.errstate(all="ignore"):
-            for world in worlds or self.treatment.bounds or ():
+            for world in self.treatment.probes:
                 self._law(*self.treatment.under(rows, world), n_nodes=4)
 
     def __repr__(self) -> str:
