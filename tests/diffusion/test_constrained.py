@@ -100,6 +100,18 @@ def test_shares_in_other_units_and_coordinates():
     assert draws.x.std(axis=1).min() > 0
 
 
+def test_units_do_not_matter():
+    law = gaussian_law(MEAN, COV)
+    found = []
+    for unit in (1.0, 1e-6):
+        coordinates = Coordinates(np.zeros((4, 3)), np.tile(unit * np.eye(3), (4, 1, 1)))
+        limits = [LinearEquality([1, 1, 1], 1.5 * unit, NAMES), bounds("a", low=1.5 * unit)]
+        draws, region = draw(law, limits, 4, 64, 0, coordinates)
+        assert region.feasible_share(draws.x) == 1.0
+        found.append(draws.x / unit)
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-4, atol=1e-4)
+
+
 def test_equalities_that_the_coordinates_obey_need_no_particles():
     law = gaussian_law(np.zeros(2), np.eye(2))
     basis = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]])

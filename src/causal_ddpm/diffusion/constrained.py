@@ -190,7 +190,15 @@ def _problem(
     reduced = replace(region, A=A, b=b)
     G = np.einsum("qi,nij->nqj", region.C, matrix)
     h = region.d - offset @ region.C.T
-    return _Problem(law, condition, coordinates, reduced, A_v[:, free], b_v[:, free], G, h)
+    equal, below = _unit(A_v[:, free], b_v[:, free]), _unit(G, h)
+    return _Problem(law, condition, coordinates, reduced, *equal, *below)
+
+
+def _unit(rows: Array, sides: Array) -> tuple[Array, Array]:
+    """Constraints (n, m, k) and (n, m) with coefficients of length one, whatever the units."""
+    size = np.linalg.norm(rows, axis=2)
+    size = np.where(size > 0, size, 1.0)
+    return rows / size[..., None], sides / size
 
 
 def _accept(problem: _Problem, x: Array, seed: np.random.SeedSequence) -> Array:
