@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.errors import ConvergenceError, ModelFileError
+from causal_ddpm.diffusion import train
 from causal_ddpm.diffusion.conditional import DiffusionSettings
 from causal_ddpm.nuisance.law import PotentialOutcomeLaw
 from causal_ddpm.nuisance.learners.boosted_trees import BoostedTrees
@@ -112,3 +113,18 @@ def write(path, tree, arrays):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("model.json", json.dumps(tree))
         archive.writestr("arrays.safetensors", arrays)
+
+
+def test_a_fit_of_the_model_goes_on_from_its_folder(tmp_path, monkeypatch):
+    """The networks of a law that was fitted before are not trained again."""
+    rng = np.random.default_rng(0)
+    df = pd.DataFrame({"a": rng.normal(size=90), "d": rng.integers(0, 2, 90)})
+    data = CausalData(df.assign(y=df["a"] + rng.normal(size=90)), "d", "y", ["a"])
+    small = DiffusionSettings(n_members=1, n_steps=4, hidden_dim=4, checkpoint_dir=str(tmp_path))
+    stack = LocationStack((LinkRidge(link=False, cross_index=False),))
+    model = PotentialOutcomeModel(stack=stack, diffusion=small, n_folds=3)
+    first = model.fit(data, random_state=0)
+    monkeypatch.setattr(train, "_take_step", lambda *a: pytest.fail("a step was taken"))
+    again = model.fit(data, random_state=0)
+    np.testing.assert_array_equal(again.mean(df, 1), first.mean(df, 1))
+    assert "resumed        at step 4" in str(again.fit_report)
