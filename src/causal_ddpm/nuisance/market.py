@@ -18,8 +18,8 @@ solved draw by draw: p_s with
 
     f_d(p_s + log(1 + t)) + b_d' z_d + u_d = f_s(p_s) + b_s' z_s + u_s
 
-Curves are tangents outside the observed prices, so that they cross once wherever they slope the
-right way.
+Outside the central 98 % of prices curves are tangents, so that they cross once where they slope the
+right way inside.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ from causal_ddpm.nuisance.residual_recipe import residual_settings
 
 Array = NDArray[np.float64]
 
+_CENTRE = (0.01, 0.99)
+
 WEAK = 4.0
 """First-stage F below which a curve counts as not identified."""
 
@@ -58,7 +60,7 @@ class Curve:
     std_error : ndarray, same shape
     degree : int
     range : tuple of float
-        Observed log prices; outside them the curve is its tangent.
+        Central 98 % of log prices; outside them the curve is its tangent.
     first_stage_f : float
         Strength of the instruments for log price (NaN without instruments).
     """
@@ -292,7 +294,8 @@ def _fit_curve(model: MarketModel, p: Array, q: Array, own: Array, other: Array)
     coef = bread @ (fitted.T @ q)
     scores = fitted * (q - regressors @ coef)[:, None]
     error = np.sqrt(np.diag(bread @ (scores.T @ scores) @ bread.T) * n / (n - len(coef)))
-    return Curve(coef, error, model.degree, (float(p.min()), float(p.max())), strength)
+    low, high = np.quantile(p, _CENTRE)
+    return Curve(coef, error, model.degree, (float(low), float(high)), strength)
 
 
 def _instruments(own: Array, other: Array, degree: int) -> Array:
