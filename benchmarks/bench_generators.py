@@ -140,7 +140,8 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
         cpu=rows["fit_seconds"] + rows["sample_seconds"],
     )
     by = shown.groupby(["table", "method"], sort=False)
-    out = by[["auc", "effect_real", "effect_error", "absolute", "in_std_errors"]].mean()
+    out = by["auc"].agg(["size", "mean"]).set_axis(["seeds", "auc"], axis=1)
+    out = out.join(by[["effect_real", "effect_error", "absolute", "in_std_errors"]].mean())
     out["refused"] = by["refused"].sum()
     losses = ["loss_generated", "loss_own", "loss_real", "loss_constant"]
     return out.join(by[[*losses, "cpu"]].mean()).reset_index()
@@ -151,6 +152,7 @@ def main() -> None:
     options.add_argument("--tables", nargs="+", choices=list(TABLES), default=list(TABLES))
     options.add_argument("--methods", nargs="+", choices=[*LIGHT, *PEERS], default=[*LIGHT, *PEERS])
     options.add_argument("--seeds", type=int, default=3)
+    options.add_argument("--peer-seeds", type=int, help="seeds of CTGAN and TVAE, if fewer")
     options.add_argument(
         "--peer-python", help="Python of the environment of requirements-generators.txt"
     )
@@ -162,7 +164,8 @@ def main() -> None:
     found = []
     seeds = range(1 if args.quick else args.seeds)
     if peers:
-        specs = grid(method=peers, table=args.tables, seed=seeds, python=[args.peer_python])
+        few = seeds[: args.peer_seeds or args.seeds]
+        specs = grid(method=peers, table=args.tables, seed=few, python=[args.peer_python])
         study = Study(
             "generators-peers", peer_row, specs, args.studies,
             code_version=f"ctgan 0.12.1, {generators.EPOCHS} epochs", any_version=args.any_version,
