@@ -7,7 +7,8 @@ A stack of regressions and a diffusion learn z; quantiles of z are carried back 
 increasing. Between knots w is linear in z; beyond the outer knots it goes on with the slope of the
 outer eighth of them. As sinh grows like exp, that is the tail of a log-normal law: heavier than
 normal, with all moments finite. Nothing is put further out (on the scale of w) than a quarter of
-the training range beyond it. T is fitted on training rows alone.
+the training range beyond it, and nothing below zero if no training outcome is negative. T is fitted
+on training rows alone.
 
 A quantile node stands for a slice of the law, and on a convex map the middle of a slice is not its
 mean (32 mid-quantiles of a log-normal law with sigma = 1.5 miss 11 % of its mean). Nodes are
@@ -112,5 +113,8 @@ def fit_normal_scores(outcome: Array, weights: Array | None = None) -> NormalSco
         float((knots[-1] - knots[-1 - step]) / (z[-1] - z[-1 - step])),
     )
     room = _ROOM * float(np.ptp(w))
-    limits = (float(w.min()) - room, float(w.max()) + room)
+    lowest = float(w.min()) - room
+    if outcome.min() >= 0:
+        lowest = max(lowest, float(np.arcsinh(-center / spread)))
+    limits = (lowest, float(w.max()) + room)
     return NormalScores(float(center), spread, knots, z, slopes, limits)
