@@ -53,6 +53,10 @@ Array = NDArray[np.float64]
 JOINT_TRAINING_ROWS = 5_000
 """Up to this many rows all groups train as one batched network, beyond it one network a group."""
 
+END_TO_END_KAPPA = 1.25
+"""Without a stack the diffusion's mean is the regression, which training shrinks: kappa may exceed
+one by this much."""
+
 LARGE_SAMPLE = 20_000
 """From this many rows on, 16 quantile nodes are read instead of 32."""
 
@@ -272,14 +276,13 @@ def _kappa(
 ) -> float:
     if settings.shared is not None:
         return settings.shared.kappa
-    if settings.stack is None:
-        return 1.0
+    most = 1.0 if settings.stack is not None else END_TO_END_KAPPA
     correction = np.empty((len(sample.arm), sample.n_arms))
     for reading in readings:
         correction[reading.rows] = reading.correction.T
     rows = np.flatnonzero(sample.fit_rows)
     residual = (sample.held_out_outcome - sample.factual(held_out))[rows]
-    return choose_kappa(residual, sample.factual(correction)[rows], sample.row_weights(rows))
+    return choose_kappa(residual, sample.factual(correction)[rows], sample.row_weights(rows), most)
 
 
 @dataclass(frozen=True, eq=False)

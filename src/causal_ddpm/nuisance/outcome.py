@@ -11,7 +11,7 @@ the diffusion learns y itself, end to end.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -59,8 +59,7 @@ class PotentialOutcomeModel:
     ----------
     location : {"stack", "none"}
         "stack" diffuses the standardised residual of a cross-fitted stack of regressions, the
-        recommended form; "none" diffuses the outcome itself, end to end (without dropout unless
-        it is asked for: here it would shrink the regression, not just the shape).
+        recommended form; "none" diffuses the outcome itself, end to end.
     stack : LocationStack
         Members of the stack (ignored by ``location="none"`` but for the atom's probability).
     diffusion : DiffusionSettings
@@ -200,10 +199,7 @@ class PotentialOutcomeModel:
     def _settings(self, n_arms: int) -> TwoPartSettings:
         stack = stack_for(self.stack, n_arms)
         location = stack if self.location == "stack" else None
-        diffusion = self.diffusion
-        if self.location == "none" and diffusion.dropout is None:
-            diffusion = replace(diffusion, dropout=0.0)
-        continuous = ContinuousSettings(location, diffusion, self.n_nodes, self.shared)
+        continuous = ContinuousSettings(location, self.diffusion, self.n_nodes, self.shared)
         return TwoPartSettings(stack, continuous)
 
     def _check_folds(self, fold_ids: NDArray[np.int64]) -> None:
