@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -45,7 +46,8 @@ def small_row(spec: Spec, seed: Seed) -> Mapping[str, float]:
     for k in range(FOLDS):
         for a in (0, 1):
             model.nodes(k, x[fold == k], a, NODES)
-    return {"train_cpu": trained - start, "read_cpu": time.process_time() - trained}
+    read = time.process_time()
+    return {"train_cpu": trained - start, "read_cpu": read - trained, "load": os.getloadavg()[0]}
 
 
 def large_row(spec: Spec, seed: Seed) -> Mapping[str, float]:
@@ -113,6 +115,7 @@ def medians(rows: pd.DataFrame) -> pd.DataFrame:
                 "median CPU seconds": float(cpu.median()),
                 "lowest": float(cpu.min()),
                 "highest": float(cpu.max()),
+                "load": float(rows["load"].median()),
             }
             for name, cpu in parts.items()
         ]
@@ -146,7 +149,9 @@ def main() -> None:
 
 SMALL = (
     "{n} rows, five groups of two networks in one batch, trained, then read on the held-out fold "
-    "under both arms, one thread. Aim: 3 CPU seconds for both"
+    "under both arms, one thread. Aim: 3 CPU seconds for both. Beside other jobs the same work "
+    "costs more CPU seconds, through caches and shared cores; `load` is the average number of jobs "
+    "in the minute before (two cores)"
 )
 LARGE = (
     "A table in a Parquet file (an arm and an outcome besides the columns), in a fresh process; "
