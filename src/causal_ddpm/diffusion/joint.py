@@ -90,7 +90,7 @@ class JointDiffusion:
             If training diverged.
         """
         tell = progress or silent
-        table = _observed_rows(frame, columns)
+        table = _observed_rows(frame, [columns] if isinstance(columns, str) else columns)
         rows = TableMap.of(table, self.categorical)
         if rows.size == 0:
             raise DataError("every column is constant", "a column that varies")
@@ -362,7 +362,7 @@ def _observed_rows(frame: Any, columns: list[str] | None) -> nw.DataFrame[Any]:
 
 
 def _patterns(rows: TableMap, random_state: Seed) -> list[NDArray[np.bool_]]:
-    """Masks of training: nothing observed, all but one column, random columns.
+    """Masks of training: nothing observed, all but one column (a third of them), random columns.
 
     Whether cells are missing is observed with the column, and for half of the masks everywhere.
     """
@@ -370,7 +370,11 @@ def _patterns(rows: TableMap, random_state: Seed) -> list[NDArray[np.bool_]]:
     everywhere, flags = range(C), rows.observed(range(C), ["missing"])
     nothing = np.zeros(rows.size, dtype=bool)
     masks = [nothing, *([flags] if flags.any() else [])]
-    masks += [rows.observed(set(everywhere) - {j}, _ALL) | flags for j in everywhere]
+    masks += [
+        rows.observed(set(everywhere) - {j}, _ALL) | flags
+        for j in everywhere
+        for _ in range(max(1, _N_PATTERNS // (3 * C)))
+    ]
     for _ in range(_N_PATTERNS - len(masks) if C > 1 else 0):
         chosen = rng.permutation(C)[: rng.integers(1, C)]
         masks.append(rows.observed(chosen.tolist(), _ALL) | (flags & (rng.random() < 0.5)))

@@ -14,9 +14,10 @@ its linear discriminant given the other columns (up to 12 levels). So a network 
 Gaussian table whose categories follow discriminant analysis, and what it learns are departures.
 The loss is
 
-    mean over hidden cells of   (F_j - (z_j - D_G,j) / d_j)^2   or   -log P(level | x)
+    mean over hidden cells of   (F_j - (z_j - D_G,j) / d_j)^2   or   -2 log P(level | x)
 
-the second being the cross-entropy of Dieleman et al. (2022); a missing cell has no loss. A tenth
+the second being the cross-entropy of Dieleman et al. (2022), on the scale of the first, which is
+twice a Gaussian's negative log-likelihood; a missing cell has no loss. A tenth
 of the rows is seen at the largest noise, where D is the regression on the observed columns alone.
 
 References
@@ -264,7 +265,7 @@ class MaskedTask:
         answers = self.layout.log_probabilities(guess.logits + F)
         for (i, n), log_p in zip(self.layout.blocks, answers, strict=True):
             own = z[..., i : i + n] / self.layout.length[i]
-            error = error - ((own * log_p).sum(-1) * counted[..., i]).sum((1, 2))
+            error = error - 2 * ((own * log_p).sum(-1) * counted[..., i]).sum((1, 2))
         first = numeric.clone()
         first[[i for i, _ in self.layout.blocks]] = True
         return error / counted[..., first].sum((1, 2, 3)).clamp(min=1)
