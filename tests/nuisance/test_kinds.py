@@ -21,24 +21,15 @@ from causal_ddpm.nuisance.learners.link_ridge import LinkRidge
 from causal_ddpm.nuisance.outcome import PotentialOutcomeModel
 from causal_ddpm.nuisance.stack import LocationStack
 
-LIGHT = DiffusionSettings(n_members=1, n_steps=150, hidden_dim=24)
+LIGHT = DiffusionSettings(n_members=1, n_steps=100, hidden_dim=24)
 MODEL = PotentialOutcomeModel(
     stack=LocationStack(members=(LinkRidge(link=True, cross_index=False),)),
     diffusion=LIGHT,
     n_folds=3,
 )
 GRADES = ("low", "middle", "high", "top")
-KINDS = (
-    "continuous",
-    "heavy_tailed",
-    "atom",
-    "binary",
-    "count",
-    "ordinal",
-    "grades",
-    "categorical",
-)
-N = 1000
+KINDS = ("continuous", "heavy_tailed", "atom", "binary", "count", "grades", "categorical")
+N = 600
 
 
 def score(df: pd.DataFrame, arm: int) -> np.ndarray:
@@ -52,7 +43,7 @@ def table(kind: str, df: pd.DataFrame, arm: int) -> np.ndarray:
         return np.hstack([1 - expit(s), expit(s)])
     if kind == "count":
         return stats.poisson.pmf(np.arange(60), np.exp(0.4 + 0.7 * s))
-    if kind in ("ordinal", "grades"):
+    if kind == "grades":
         steps = expit(np.array([-1.0, 0.5, 2.0]) - 1.5 * s)
         return np.diff(np.hstack([np.zeros_like(s), steps, np.ones_like(s)]), axis=1)
     weights = np.exp(np.hstack([np.zeros_like(s), s, 0.3 - s]))
@@ -69,8 +60,6 @@ def outcome(kind: str, df: pd.DataFrame, arm: int, u: np.ndarray) -> np.ndarray:
     if kind == "atom":
         return np.where(u < 0.3, 0.0, np.exp(0.4 * (s + ndtri((u - 0.3).clip(1e-9) / 0.7))))
     codes = (np.cumsum(table(kind, df, arm), axis=1) < u[:, None]).sum(axis=1)
-    if kind == "ordinal":
-        return np.array([1.0, 2.0, 3.0, 7.0])[codes]
     if kind == "grades":
         return pd.Categorical.from_codes(codes, GRADES, ordered=True)
     return np.array(["red", "green", "blue"])[codes] if kind == "categorical" else codes
@@ -104,11 +93,14 @@ def w1_of_tables(p: np.ndarray, q: np.ndarray) -> float:
 
 @pytest.mark.parametrize(
     ("kind", "levels", "tolerance"),
-    [("binary", (0, 1), 0.06), ("ordinal", (1, 2, 3, 7), 0.16), ("grades", GRADES, 0.16),
-     ("categorical", ("blue", "green", "red"), 0.12)],
-)  # fmt: skip
+    [
+        ("binary", (0, 1), 0.06),
+        ("grades", GRADES, 0.16),
+        ("categorical", ("blue", "green", "red"), 0.12),
+    ],
+)
 def test_probabilities_are_close_to_the_truth(kind, levels, tolerance):
-    new = draw(kind, 400, seed=7)
+    new = draw(kind, 150, seed=7)
     for arm in (0, 1):
         p, truth = fitted(kind).probability(new, arm), table(kind, new, arm)
         if kind == "categorical":
@@ -121,13 +113,13 @@ def test_probabilities_are_close_to_the_truth(kind, levels, tolerance):
 
 
 def test_a_count_is_close_to_its_poisson_law():
-    law, new = fitted("count"), draw("count", 400, seed=7)
+    law, new = fitted("count"), draw("count", 150, seed=7)
     for arm in (0, 1):
         truth = table("count", new, arm)
         steps = law.cdf(new, arm, np.arange(60))
-        assert w1_of_tables(np.diff(steps, axis=1, prepend=0.0), truth) < 0.25
+        assert w1_of_tables(np.diff(steps, axis=1, prepend=0.0), truth) < 0.35
         rates = truth @ np.arange(60)
-        assert np.sqrt(np.mean((law.mean(new, arm) - rates) ** 2)) < 0.3
+        assert np.sqrt(np.mean((law.mean(new, arm) - rates) ** 2)) < 0.4
         np.testing.assert_allclose(law.probability(new, arm, 0), steps[:, 0])
 
 
@@ -135,18 +127,15 @@ def test_zeros_that_stand_apart_are_learnt_apart():
     rng, df = np.random.default_rng(5), draw("count", N, seed=5)
     nothing = rng.random(N) < expit(df["b"])
     df["y"] = np.where(nothing, 0, df["y"] + 2)
-    out = MODEL.cross_fit(read("count", df), np.arange(N) % 3, random_state=0)
-    assert "zeros apart" in out.report
-    zero, one = ([law.probability([k])[:, 0] for law in out.laws] for k in (0, 1))
-    own = np.where(df["d"] == 1, zero[1], zero[0])
-    assert abs(own.mean() - nothing.mean()) < 0.03
-    assert np.mean(np.abs(own - expit(df["b"]))) < 0.06
-    assert max(p.mean() for p in one) < 0.05
     law = MODEL.fit(read("count", df), random_state=0)
-    np.testing.assert_allclose(law.mean(df, 1), out.mean[:, 1], atol=1.0)
-    values = np.arange(80)
-    p = np.stack([law.probability(df[:20], 1, k) for k in values], axis=1)
-    np.testing.assert_allclose(p @ values, law.predictive(df[:20], 1).mean(), rtol=1e-3)
+    assert "zeros apart" in law.report
+    rows = law.predictive(df, 1)
+    zero, one = rows.probability([0.0, 1.0]).T
+    assert abs(zero.mean() - nothing.mean()) < 0.05
+    assert np.mean(np.abs(zero - expit(df["b"]))) < 0.08
+    assert one.mean() < 0.06
+    values = np.arange(80.0)
+    np.testing.assert_allclose(rows.probability(values) @ values, rows.mean(), rtol=1e-3)
 
 
 def test_zeros_of_a_poisson_count_do_not_stand_apart():
@@ -156,7 +145,7 @@ def test_zeros_of_a_poisson_count_do_not_stand_apart():
 
 def test_normal_scores_beat_the_plain_law_where_tails_are_heavy():
     """Mean pinball loss on fresh log-normal outcomes, and the share that 90 % intervals hold."""
-    new, rng = draw("heavy_tailed", 400, seed=7), np.random.default_rng(8)
+    new, rng = draw("heavy_tailed", 200, seed=7), np.random.default_rng(8)
     plain = MODEL.fit(
         CausalData(draw("heavy_tailed"), "d", "y", ["a", "b"], outcome_kind="continuous"), 0
     )
@@ -179,7 +168,7 @@ def test_normal_scores_beat_the_plain_law_where_tails_are_heavy():
 def test_nothing_is_drawn_outside_the_support(kind):
     train, new = draw(kind), draw(kind, 50, seed=3)
     draws = fitted(kind).sample(new, 1, 200, random_state=0)
-    if kind in ("binary", "ordinal", "grades", "categorical"):
+    if kind in ("binary", "grades", "categorical"):
         assert set(np.unique(draws)) <= set(train["y"])
     elif kind == "count":
         assert draws.min() >= 0
@@ -242,10 +231,10 @@ def test_perturbing_a_fold_leaves_its_heavy_tailed_law_bit_equal():
         assert not same[fold_ids != 1].all()
 
 
-@pytest.mark.parametrize("kind", ["count", "categorical", "heavy_tailed"])
+@pytest.mark.parametrize("kind", ["count", "categorical"])
 def test_the_same_bits_for_any_n_jobs(kind):
     model = replace(MODEL, diffusion=replace(LIGHT, n_steps=30))
-    data, new = read(kind, draw(kind, 150)), draw(kind, 20, seed=2)
+    data, new = read(kind, draw(kind, 90)), draw(kind, 20, seed=2)
     one, two = (model.fit(data, random_state=3, n_jobs=j) for j in (1, 2))
     np.testing.assert_array_equal(
         one.sample(new, 1, 5, random_state=0), two.sample(new, 1, 5, random_state=0)
@@ -298,7 +287,7 @@ def test_questions_that_do_not_fit_the_kind_are_refused():
 def test_records_by_kind():
     new = draw("count", 5)
     assert isinstance(fitted("count").predictive(new, 0), LatticeLaw)
-    for kind in ("binary", "ordinal", "categorical"):
+    for kind in ("binary", "grades", "categorical"):
         assert isinstance(fitted(kind).predictive(new, 0), DiscreteLaw)
 
 
