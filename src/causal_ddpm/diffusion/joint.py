@@ -13,7 +13,7 @@ others under random masks, in which observed columns stay clean. So one model an
     impute          missing cells given the cells that are there
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ class JointDiffusion:
     def fit(
         self,
         frame: Any,
-        columns: list[str] | None = None,
+        columns: Sequence[str] | str | None = None,
         random_state: Seed = None,
         progress: Progress | None = None,
     ) -> "FittedJoint":
@@ -74,7 +74,7 @@ class JointDiffusion:
         ----------
         frame : pandas, polars or pyarrow frame
             One row a unit.
-        columns : list of str, optional
+        columns : str or sequence of str, optional
             All by default.
         random_state : int, SeedSequence or None
         progress : callable, optional
@@ -344,7 +344,7 @@ class FittedJoint:
         return out
 
 
-def _observed_rows(frame: Any, columns: list[str] | None) -> nw.DataFrame[Any]:
+def _observed_rows(frame: Any, columns: Sequence[str] | None) -> nw.DataFrame[Any]:
     """The frame to learn from; refuses synthetic rows and too few of them."""
     full = open_frame(frame, None)
     marked = nw.from_native(frame, eager_only=True)
