@@ -75,6 +75,10 @@ class Layout:
         """A vector of numbers only."""
         return cls(size, (), torch.ones(size), torch.zeros(size))
 
+    def to(self, device: torch.device) -> "Layout":
+        """The same layout on a device."""
+        return Layout(self.size, self.blocks, self.length.to(device), self.log_share.to(device))
+
     @property
     def numeric(self) -> Tensor:
         """Mask of the coordinates that are numbers, shape (K,)."""

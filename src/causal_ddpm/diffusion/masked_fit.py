@@ -209,6 +209,7 @@ def train_masked(
     """
     started = time.process_time()
     plan, device = masked_recipe(len(rows), settings, len(patterns)), rows.table.device
+    layout = layout.to(device)
     numeric = tuple(layout.numeric.nonzero()[:, 0].tolist())
     network = CellNetwork(numeric, layout.size, plan.hidden_dim, settings.n_layers + 1)
     members = range(plan.n_members)

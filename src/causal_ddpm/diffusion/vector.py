@@ -191,7 +191,7 @@ def engine_of(
         parts.get(kind, {})[key] = tensor.to(device)
     network = meta["network"] | {"numeric": tuple(meta["network"]["numeric"])}
     return MaskedDiffusion(
-        settings, layout, Moments(**parts["moments"]), CellNetwork(**network),
+        settings, layout.to(device), Moments(**parts["moments"]), CellNetwork(**network),
         parts["weights"], dict(meta["report"]),
     )  # fmt: skip
 
