@@ -102,8 +102,9 @@ class DiffusionSettings:
     n_sampling_steps : int, optional
         Noise levels visited; 18 by default, ``diffusion_steps`` for "ddpm".
     backbone : {"mlp", "attention"}
-        The MLP learnt more on 10 columns, at a fifth of the cost or less; attention erred less on
-        200 columns, and on 50 with 10 000 rows (``benchmarks/results/attention.md``).
+        The MLP erred less on 10 columns (three cells of four), at a third of the cost or less;
+        attention erred less on 200 columns, and on 50 with 10 000 rows
+        (``benchmarks/results/attention.md``).
     n_heads, dim : int
         Heads and token width of the attention backbone.
     column_parents : mapping of name to names, optional
