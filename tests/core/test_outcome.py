@@ -50,6 +50,13 @@ def test_zero_earnings_are_an_atom_of_a_continuous_outcome():
     assert find_atom(y) == 0.0
 
 
+def test_zeros_are_the_atom_even_beside_a_more_frequent_top_code():
+    y = np.clip(20 + 10 * RNG.normal(size=1000), 1, 25)
+    assert find_atom(y) == 25
+    y[:100] = 0
+    assert find_atom(y) == 0
+
+
 def test_zeros_stand_apart_where_ones_are_missing():
     poisson = RNG.poisson(1.5, 2000).astype(float)
     assert not zeros_apart(poisson)

@@ -10,9 +10,9 @@
 ``"auto"`` knows numbers only and asks in this order: two distinct values are binary; whole numbers
 from 1 to at most 10, the 1 among them, are ordinal (a rating); at most 50 whole numbers from 0 on
 are a count; tails (off an atom) at least 1.3 times as long as a normal law's are heavy; all else is
-continuous. An **atom**, a value that more than 5 % of the rows take, is found beside this in
-continuous and heavy-tailed outcomes. Kind, levels and atom are read off all rows: they are few
-choices that all folds share. What is *fitted*, such as the map of a heavy-tailed outcome to normal
+continuous. An **atom** is found beside this in continuous and heavy-tailed outcomes: zero, or else
+the most frequent value, if over 5 % of the rows take it. Kind, levels and atom are read off all
+rows: they are few choices that all folds share. What is *fitted*, such as the map to normal
 scores, is fitted without the fold that is read.
 """
 
@@ -193,12 +193,17 @@ def recognise(y: Array, weights: Array | None = None) -> Outcome:
 
 
 def find_atom(outcome: Array, weights: Array | None = None) -> float | None:
-    """The most frequent value, if its (weighted) share exceeds 5 %; otherwise None."""
+    """The value, zero before all others, whose (weighted) share exceeds 5 %; otherwise None.
+
+    Zero is a state of its own (no earnings); another frequent value, such as the end at which
+    earnings were cut off, is the atom only where zeros are rare.
+    """
     values, position = np.unique(outcome, return_inverse=True)
     share = np.bincount(position, weights=weights) / (
         len(outcome) if weights is None else weights.sum()
     )
-    top = int(np.argmax(share))
+    zeros = (values == 0) & (share > ATOM_SHARE)
+    top = int(np.argmax(zeros if zeros.any() else share))
     return float(values[top]) if share[top] > ATOM_SHARE else None
 
 
