@@ -16,6 +16,7 @@ from causal_ddpm.diffusion.conditional import DiffusionSettings
 from causal_ddpm.nuisance.learners.link_ridge import LinkRidge
 from causal_ddpm.nuisance.outcome import PotentialOutcomeModel
 from causal_ddpm.nuisance.stack import LocationStack
+from causal_ddpm.nuisance.two_part import FittedParts
 
 SD = np.array([1.0, 0.5])
 STRENGTHS = (0.0, 0.5, 1.0, 2.0, 10.0)
@@ -37,7 +38,7 @@ def law():
     members = (LinkRidge(link=False, cross_index=False),)
     model = PotentialOutcomeModel(stack=LocationStack(members), diffusion=settings, n_folds=3)
     data = CausalData(drawn(100), treatment="d", outcome="y", confounders=["x"])
-    return replace(model.fit(data, random_state=0), continuous=GaussianNodes())
+    return replace(model.fit(data, random_state=0), part=FittedParts(GaussianNodes(), None))
 
 
 @pytest.fixture(scope="module")
