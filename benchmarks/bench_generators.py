@@ -5,6 +5,7 @@ A third of the rows is held out; a generator learns from the others and makes as
 
 from __future__ import annotations
 
+import os
 import shutil
 import warnings
 from collections.abc import Mapping
@@ -24,6 +25,8 @@ from causal_ddpm.evaluation.studies import Spec, Study, grid
 
 Array = NDArray[np.float64]
 CLIP = 1e-3
+PEER_PYTHON = "GENERATORS_PYTHON"
+"""Environment variable by which workers learn of the peers' Python; no part of a row's name."""
 TREES = {
     "n_estimators": 100, "learning_rate": 0.05, "num_leaves": 8, "min_child_samples": 10,
     "num_threads": 1, "deterministic": True, "force_row_wise": True, "verbose": -1,
@@ -124,7 +127,8 @@ def light_row(spec: Spec, seed: Seed) -> Mapping[str, float]:
 def peer_row(spec: Spec, seed: Seed) -> Mapping[str, float]:
     source = generators.table(spec["table"])
     train, held = source.halves(spec["seed"])
-    made = generators.peer(spec["method"], spec["python"], source, train, len(train), spec["seed"])
+    python = os.environ[PEER_PYTHON]
+    made = generators.peer(spec["method"], python, source, train, len(train), spec["seed"])
     return measures(source, train, held, made, spec["seed"])
 
 
@@ -164,8 +168,9 @@ def main() -> None:
     found = []
     seeds = range(1 if args.quick else args.seeds)
     if peers:
+        os.environ[PEER_PYTHON] = args.peer_python
         few = seeds[: args.peer_seeds or args.seeds]
-        specs = grid(method=peers, table=args.tables, seed=few, python=[args.peer_python])
+        specs = grid(method=peers, table=args.tables, seed=few)
         study = Study(
             "generators-peers", peer_row, specs, args.studies,
             code_version=f"ctgan 0.12.1, {generators.EPOCHS} epochs", any_version=args.any_version,
