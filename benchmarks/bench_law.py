@@ -18,7 +18,7 @@ import numpy as np
 import ours
 import pandas as pd
 from common import parser, run, write
-from datasets import designs, require_shared
+from datasets import _designs as designs, require_shared
 from scipy.special import ndtri
 
 from causal_ddpm.core.random import Seed, integer_seed

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 import torch
 from common import parser, run, write
-from datasets import SHARED, designs
+from datasets import SHARED, _designs as designs
 from scipy.stats import norm
 
 from causal_ddpm.core.random import Seed

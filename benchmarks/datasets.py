@@ -76,8 +76,7 @@ def require(*names: str) -> None:
 
 # -- simulated ------------------------------------------------------------------------------
 @lru_cache(maxsize=1)
-def designs() -> ModuleType:
-    """The module of known designs."""
+def _designs() -> ModuleType:
     path = require_shared("peers", "designs.py")
     spec = importlib.util.spec_from_file_location("benchmark_designs", path)
     if spec is None or spec.loader is None:
@@ -89,7 +88,7 @@ def designs() -> ModuleType:
 
 def simulated(kind: str, n: int, seed: int, n_test: int = 2000) -> Sample:
     """A fresh draw of the design ``gauss`` or ``bimodal``, and fresh rows to predict."""
-    design = designs().Synth(kind)
+    design = _designs().Synth(kind)
     train, test = design.draw(n, seed), design.draw(n_test, 1_000_000 + seed)
     return Sample(
         _numbered(train["x"]),
@@ -103,7 +102,7 @@ def simulated(kind: str, n: int, seed: int, n_test: int = 2000) -> Sample:
 @lru_cache(maxsize=4)
 def simulated_truth(kind: str) -> tuple[float, float]:
     """ATE of a simulated design, and sd of its efficient score (bound = sd / sqrt(n))."""
-    truth = designs().Synth(kind).truth(n=1_000_000)
+    truth = _designs().Synth(kind).truth(n=1_000_000)
     return float(truth["ate"]), float(truth["eff_sd"])
 
 
