@@ -193,7 +193,8 @@ def _expected(spec: Spec) -> float:
 
 TITLE = "Generators of table rows"
 CAPTION = (
-    "Means over `seeds` splits (methods with fewer saw the first ones only). `auc`: boosted trees tell held-out real rows from as "
+    "Means over `seeds` splits (methods with fewer saw the first ones only). "
+    "`auc`: boosted trees tell held-out real rows from as "
     "many generated ones (.5: they cannot). `effect_error`: effect in the generated table less "
     "effect in the training rows, both by cross-fitted AIPW (ATT for lalonde, ATE elsewhere; in "
     "dollars, thousand dollars, kg); `absolute` and `in_std_errors` average its size, in standard "
