@@ -128,3 +128,9 @@ def test_separate_values_have_no_density():
     for law in (DiscreteLaw(np.arange(2.0), np.full((1, 2), 0.5)), dequantised(np.ones((1, 1)))):
         with pytest.raises(DataError, match="density"):
             law.density([0.0])
+
+
+def test_zero_has_no_sign():
+    law = LatticeLaw(ConditionalLaw(np.full((1, 4), -0.2), support=(-0.5, 9.5)), 0.0, 9.0)
+    drawn = law.sample(3, np.random.default_rng(0))
+    assert not np.signbit(drawn).any()

@@ -126,7 +126,7 @@ def check_observed(available: Sequence[str], wanted: Sequence[str]) -> None:
 
 def finite_outcome(series: nw.Series[Any]) -> NDArray[np.float64]:
     """Float outcome; refuses text, missing, infinite and constant values."""
-    y = as_float(series, "a numeric outcome")
+    y = as_float(series, "a numeric outcome, or outcome_kind='categorical' or 'ordinal'")
     bad = ~np.isfinite(y)
     if bad.any():
         raise DataError(

@@ -266,8 +266,8 @@ def _within_jump(below: Array, top: Array, rng: np.random.Generator) -> Array:
 
 
 def _rounded(x: Array) -> Array:
-    """The whole number k with k - 1/2 < x <= k + 1/2."""
-    return np.ceil(x - 0.5)
+    """The whole number k with k - 1/2 < x <= k + 1/2; zero has no sign."""
+    return np.ceil(x - 0.5) + 0.0
 
 
 def _round_area(x: Array) -> Array:
