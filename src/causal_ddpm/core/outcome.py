@@ -9,7 +9,7 @@
 
 ``"auto"`` knows numbers only and asks in this order: two distinct values are binary; whole numbers
 from 1 to at most 10, the 1 among them, are ordinal (a rating); at most 50 whole numbers from 0 on
-are a count; tails (off an atom) at least 1.3 times as long as a normal law's are heavy; all else is
+are a count; tails (off an atom) at least twice as long as a normal law's are heavy; all else is
 continuous. An **atom** is found beside this in continuous and heavy-tailed outcomes: zero, or else
 the most frequent value, if over 5 % of the rows take it. Kind, levels and atom are read off all
 rows: they are few choices that all folds share. What is *fitted*, such as the map to normal
@@ -51,7 +51,7 @@ ATOM_SHARE = 0.05
 AS_ASKED = "as asked"
 """Why an outcome is of a kind that was named."""
 
-HEAVY = 1.3
+HEAVY = 2.0
 """Tails at least this many times as long as a normal law's are heavy."""
 
 _NORMAL_SPAN = 2 * 2.5758 / 1.34898
