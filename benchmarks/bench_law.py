@@ -24,12 +24,13 @@ from scipy.special import ndtri
 from causal_ddpm.core.random import Seed, integer_seed
 from causal_ddpm.evaluation.studies import Spec, Study
 
-OURS = ("ours", "ours_end_to_end")
+WITHOUT = "ours_without_one_step"
+OURS = ("ours", WITHOUT, "ours_end_to_end")
 ORACLE = "gaussian_oracle"
 DRAWS = range(2000, 2005)
 N_TRAIN, N_TEST = 2000, 500
 _SECONDS = {"gp_t": 60, "bart_t": 15, "forest_t": 8, "spline_flow": 15, "ours": 30,
-            "ours_end_to_end": 10, ORACLE: 2}  # fmt: skip
+            WITHOUT: 25, "ours_end_to_end": 10, ORACLE: 2}  # fmt: skip
 
 
 class Skewed:
@@ -95,7 +96,9 @@ def predicted(
 
     names = [f"x{j}" for j in range(x_new.shape[1])]
     frame = pd.DataFrame(train["x"], columns=names).assign(treatment=d, outcome=train["y"])
-    model = PotentialOutcomeModel(location="stack" if method == "ours" else "none")
+    model = PotentialOutcomeModel(
+        location="none" if method == "ours_end_to_end" else "stack", one_step=method != WITHOUT
+    )
     law = model.fit(ours.causal_data(frame), random_state=seed)
     new = pd.DataFrame(x_new, columns=names)
     return np.stack([law.predictive(new, a, laws.N_NODES).nodes for a in (0, 1)])

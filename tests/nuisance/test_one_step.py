@@ -114,3 +114,10 @@ def test_normal_noise_is_not_fitted_twice():
     law = MODEL.fit(read(frame(600, 4, "normal")), random_state=0)
     assert law.report["one step"]["noise share"] > 0.9
     assert law.report["one step"]["omega"] == 0.0
+
+
+def test_it_can_be_left_out():
+    data = read(frame(300, 2, "modes"))
+    law = replace(MODEL, one_step=False).fit(data, random_state=0)
+    assert law.report["one step"] is None
+    assert law.part.continuous.refined is None

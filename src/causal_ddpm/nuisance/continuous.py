@@ -82,6 +82,7 @@ class ContinuousSettings:
     n_nodes: int | None
     shared: SharedScalars | None
     heavy_tailed: bool = False
+    one_step: bool = True
 
     def nodes_for(self, n: int) -> int:
         """Number of quantile nodes to read."""
@@ -193,7 +194,7 @@ def _refinement(
 
     Values of a lattice do not move with a location, so counts and ratings are left as they are.
     """
-    if settings.stack is None or sample.noise is not None:
+    if settings.stack is None or sample.noise is not None or not settings.one_step:
         return None, None
     given = settings.shared.refined if settings.shared else None
     if given is None and settings.shared is not None:

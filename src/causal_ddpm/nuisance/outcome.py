@@ -70,6 +70,9 @@ class PotentialOutcomeModel:
         Quantile nodes a row; 32 below 20 000 rows and 16 from there on.
     shared : SharedScalars, optional
         Stack weights and kappa, when they are not to be chosen on held-out rows.
+    one_step : bool
+        Whether the location may be fitted once more, to one-step outcomes of the learnt noise,
+        where that noise is far from Gaussian (:mod:`causal_ddpm.nuisance.one_step`).
 
     Raises
     ------
@@ -83,6 +86,7 @@ class PotentialOutcomeModel:
     n_folds: int = 5
     n_nodes: int | None = None
     shared: SharedScalars | None = None
+    one_step: bool = True
 
     def __post_init__(self) -> None:
         if self.location not in ("stack", "none"):
@@ -199,7 +203,9 @@ class PotentialOutcomeModel:
     def _settings(self, n_arms: int) -> TwoPartSettings:
         stack = stack_for(self.stack, n_arms)
         location = stack if self.location == "stack" else None
-        continuous = ContinuousSettings(location, self.diffusion, self.n_nodes, self.shared)
+        continuous = ContinuousSettings(
+            location, self.diffusion, self.n_nodes, self.shared, one_step=self.one_step
+        )
         return TwoPartSettings(stack, continuous)
 
     def _check_folds(self, fold_ids: NDArray[np.int64]) -> None:
