@@ -11,7 +11,7 @@ from causal_ddpm.core.estimate import Estimate
 from causal_ddpm.core.random import seed_sequence
 from causal_ddpm.core.synthetic import SYNTHETIC_MARKER
 from causal_ddpm.dgp.confounded import LINEAR
-from causal_ddpm.estimators import api
+from causal_ddpm.estimators import needs
 from causal_ddpm.estimators.api import estimate_effects, estimate_with, median_of_repeats
 from causal_ddpm.estimators.registry import estimand_by_name, estimator_for
 from causal_ddpm.nuisance.crossfit import fit_nuisances
@@ -37,7 +37,7 @@ def test_nuisances_are_fitted_once_a_repeat(light_models, monkeypatch):
         calls.append(kwargs["random_state"])
         return fit_nuisances(*args, **kwargs)
 
-    monkeypatch.setattr(api, "fit_nuisances", counted)
+    monkeypatch.setitem(needs.FITS, "arms", counted)
     estimate_effects(DATA, [ATE(), ATT(), ATU()], n_repeats=3, random_state=4, **light_models)
     assert len(calls) == 3
     assert len({seed.generate_state(1)[0] for seed in calls}) == 3
@@ -140,14 +140,14 @@ def test_synthetic_rows_are_refused_at_both_doors(light_models):
     ],
 )
 def test_unusable_requests_are_refused_before_any_fit(arguments, message, monkeypatch):
-    monkeypatch.setattr(api, "fit_nuisances", lambda *a, **k: pytest.fail("a model was fitted"))
+    monkeypatch.setitem(needs.FITS, "arms", lambda *a, **k: pytest.fail("a model was fitted"))
     given = {"data": DATA, "estimands": ATE(), **arguments}
     with pytest.raises(DataError, match=message):
         estimate_effects(given.pop("data"), given.pop("estimands"), **given)
 
 
 def test_too_few_clusters_are_refused_before_any_fit(monkeypatch):
-    monkeypatch.setattr(api, "fit_nuisances", lambda *a, **k: pytest.fail("a model was fitted"))
+    monkeypatch.setitem(needs.FITS, "arms", lambda *a, **k: pytest.fail("a model was fitted"))
     frame = DRAW.frame.assign(g=np.arange(400) % 3)
     data = CausalData(frame, "d", "y", ["x0"], clusters="g")
     with pytest.raises(DataError, match="only 3 clusters"):

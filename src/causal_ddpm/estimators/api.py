@@ -13,6 +13,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -23,11 +24,11 @@ from causal_ddpm.core.estimate import Estimate, influence_covariance, refuse_syn
 from causal_ddpm.core.progress import Progress, silent
 from causal_ddpm.core.protocols import OutcomeModel, PropensityModel
 from causal_ddpm.core.random import Seed, seed_sequence
+from causal_ddpm.estimators import needs
 from causal_ddpm.estimators.inference import CATEGORIES, Sampling
 from causal_ddpm.estimators.overlap import check_overlap
 from causal_ddpm.estimators.registry import estimator_for
 from causal_ddpm.estimators.scores import Array
-from causal_ddpm.nuisance.crossfit import Nuisances, fit_nuisances
 
 
 def estimate_effects(  # noqa: PLR0913 - the public door, all but two have defaults
@@ -84,16 +85,22 @@ def estimate_effects(  # noqa: PLR0913 - the public door, all but two have defau
     """
     wanted = _checked(data, estimands, level)
     root = seed_sequence(random_state)
-    runs = []
-    for r, nuisances in enumerate(
-        nuisances_of_repeats(
-            data, wanted, outcome_model, propensity_model, n_folds=n_folds, n_repeats=n_repeats,
-            random_state=root, n_jobs=n_jobs, progress=progress,
-        )
-    ):  # fmt: skip
-        progress("effects", (r + 0.95) / n_repeats)
-        runs.append([estimator_for(e, root).estimate(data, nuisances, level) for e in wanted])
-    estimates = [median_of_repeats(repeats) for repeats in zip(*runs, strict=True)]
+    groups = needs.grouped(wanted)
+    found: dict[int, Estimate] = {}
+    for g, group in enumerate(groups.values()):
+        part = _within(progress, g, len(groups), 1.0)
+        runs = []
+        for r, nuisances in enumerate(
+            nuisances_of_repeats(
+                data, group, outcome_model, propensity_model, n_folds=n_folds,
+                n_repeats=n_repeats, random_state=root, n_jobs=n_jobs, progress=part,
+            )
+        ):  # fmt: skip
+            part("effects", (r + 0.95) / n_repeats)
+            runs.append([estimator_for(e, root).estimate(data, nuisances, level) for e in group])
+        combined = [median_of_repeats(repeats) for repeats in zip(*runs, strict=True)]
+        found |= {id(e): estimate for e, estimate in zip(group, combined, strict=True)}
+    estimates = [found[id(e)] for e in wanted]
     progress("effects", 1.0)
     issue_warnings(estimates)
     return estimates
@@ -110,8 +117,10 @@ def nuisances_of_repeats(  # noqa: PLR0913 - the arguments of estimate_effects b
     random_state: Seed = 0,
     n_jobs: int = 1,
     progress: Progress = silent,
-) -> Iterator[Nuisances]:
+) -> Iterator[Any]:
     """Nuisances of one split into folds after the other; see :func:`estimate_effects`.
+
+    The estimands must need the same kind of nuisances.
 
     Raises
     ------
@@ -124,20 +133,22 @@ def nuisances_of_repeats(  # noqa: PLR0913 - the arguments of estimate_effects b
         raise DataError(f"n_repeats is {n_repeats}", "at least 1")
     sampling = Sampling.of(data)
 
+    (need,) = needs.grouped(estimands)
+
     def refuse_no_overlap(propensity: Array) -> None:
         for estimand in estimands:
             check_overlap(estimand, data.treatment, propensity, sampling)
 
     root = seed_sequence(random_state)
     for r in range(n_repeats):
-        yield fit_nuisances(
+        yield needs.FITS[need](
             data,
             outcome_model,
             propensity_model,
             n_folds=n_folds,
             random_state=root if r == 0 else seed_sequence(root, "repeat", r),
             n_jobs=n_jobs,
-            progress=_within(progress, r, n_repeats),
+            progress=_within(progress, r, n_repeats, 0.95),
             inspect=refuse_no_overlap,
         )
 
@@ -145,7 +156,7 @@ def nuisances_of_repeats(  # noqa: PLR0913 - the arguments of estimate_effects b
 def estimate_with(
     data: CausalData,
     estimands: Estimand | Sequence[Estimand],
-    nuisances: Nuisances,
+    nuisances: Any,
     level: float = 0.95,
     random_state: Seed = 0,
 ) -> list[Estimate]:
@@ -157,6 +168,7 @@ def estimate_with(
         The data that the nuisances belong to.
     estimands : Estimand or sequence of Estimand
     nuisances : Nuisances
+        Or another record of the kind that the estimands need.
     level : float
         Confidence level.
     random_state : int, SeedSequence or None
@@ -168,6 +180,7 @@ def estimate_with(
         If the nuisances belong to other data; see also :func:`estimate_effects`.
     """
     wanted = _checked(data, estimands, level)
+    needs.check_needs(wanted, nuisances)
     if nuisances.fingerprint != data.fingerprint:
         raise DataError(
             "the nuisances belong to other data (their fingerprints differ)",
@@ -230,9 +243,11 @@ def _stretch(wanted: np.ndarray, present: np.ndarray) -> np.ndarray:
     return np.sqrt(np.divide(wanted, present, out=np.ones_like(wanted), where=present > 0))
 
 
-def _within(progress: Progress, r: int, n_repeats: int) -> Progress:
+def _within(progress: Progress, k: int, n_parts: int, upto: float) -> Progress:
+    """Progress of part k of a whole; a finished part counts as the share ``upto`` of itself."""
+
     def shown(stage: str, share: float) -> None:
-        progress(stage, (r + 0.95 * share) / n_repeats)
+        progress(stage, (k + upto * share) / n_parts)
 
     return shown
 
@@ -256,5 +271,6 @@ def _checked(
         raise DataError("no estimand was given", "at least one, such as ATE()")
     for estimand in wanted:
         estimator_for(estimand)
+        estimand.check_treatment(data.treatment_schema)
     Sampling.of(data)
     return wanted

@@ -51,6 +51,7 @@ class MeanEffect:
         DataError
             With fewer than five clusters.
         """
+        self.estimand.check_treatment(data.treatment_schema)
         sampling = Sampling.of(data)
         comparisons, notes = check_overlap(
             self.estimand, data.treatment, nuisances.propensity, sampling

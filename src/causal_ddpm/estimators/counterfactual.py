@@ -260,6 +260,7 @@ class _Question:
         cls, data: CausalData, nuisances: Nuisances, estimand: UnitEffects, level: float
     ) -> _Question:
         assert nuisances.laws is not None
+        estimand.check_treatment(data.treatment_schema)
         sampling, d, e = Sampling.of(data), data.treatment, nuisances.propensity
         _, notes = check_overlap(estimand, d, e, sampling)
         target = scores.TARGETS[estimand.group]

@@ -25,7 +25,6 @@ from causal_ddpm.core.errors import (
 )
 from causal_ddpm.core.estimand import Estimand
 from causal_ddpm.core.estimate import Estimate, influence_covariance
-from causal_ddpm.core.treatment import require_binary
 from causal_ddpm.estimators.scores import Array, row_influence
 from causal_ddpm.nuisance.crossfit import Nuisances
 from causal_ddpm.nuisance.folds import FEW_CLUSTERS, MIN_CLUSTERS
@@ -34,6 +33,13 @@ FEW_ROWS = 200
 FEW_ROWS_IN_ARM = 100
 
 ARM_WORDS = ("untreated", "treated")
+
+
+def arm_words(data: CausalData) -> tuple[str, ...]:
+    """What sentences call the arms, by their codes; empty for factors and doses."""
+    if data.treatment_schema.kind == "binary":
+        return ARM_WORDS
+    return tuple(f"'{label}'" for label in data.arms)
 
 
 @dataclass(frozen=True)
@@ -72,11 +78,9 @@ class Sampling:
         Raises
         ------
         DataError
-            With fewer than five clusters, when an arm has no row of positive weight, or when the
-            treatment is not binary.
+            With fewer than five clusters, or when an arm has no row of positive weight.
         """
-        require_binary(data.treatment_schema, "the estimators of effects")
-        for arm, word in enumerate(ARM_WORDS):
+        for arm, word in enumerate(arm_words(data)):
             if not data.weights[data.treatment == arm].any():
                 raise DataError(
                     f"every {word} row has weight zero",
@@ -132,11 +136,15 @@ class Sampling:
 def sample_notes(data: CausalData, sampling: Sampling) -> list[Note]:
     """Warnings about few rows, few rows in an arm and few clusters."""
     notes = []
-    treated = int(sampling.counts @ data.treatment)
-    smaller = min(treated, sampling.n_rows - treated)
-    if sampling.n_rows < FEW_ROWS or smaller < FEW_ROWS_IN_ARM:
+    arms = range(len(arm_words(data)))
+    rows_of_arms = [int(sampling.counts @ (data.treatment == a)) for a in arms]
+    smallest = min(rows_of_arms, default=sampling.n_rows)
+    if sampling.n_rows < FEW_ROWS or smallest < FEW_ROWS_IN_ARM:
+        counted = f"{sampling.n_rows:,} rows"
+        if rows_of_arms:
+            counted += f", {smallest:,} in the {'smaller' if len(arms) == 2 else 'smallest'} arm"
         notes.append(
-            f"Small sample: {sampling.n_rows:,} rows, {smaller:,} in the smaller arm; in "
+            f"Small sample: {counted}; in "
             "simulations with 150 rows the 95 % intervals covered only .82 to .88. "
             "Use n_repeats=3 or more."
         )

@@ -302,6 +302,7 @@ def _prepare(
             f"a model of the whole law of the outcome for the {estimand.name}",
             "Use PotentialOutcomeModel(), the default outcome model.",
         )
+    estimand.check_treatment(data.treatment_schema)
     sampling = Sampling.of(data)
     d, e = data.treatment, nuisances.propensity
     comparisons, notes = check_overlap(estimand, d, e, sampling)

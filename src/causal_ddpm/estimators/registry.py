@@ -1,9 +1,14 @@
-"""Which estimator answers which estimand."""
+"""Which estimator answers which estimand.
+
+A new estimand is a description in :mod:`causal_ddpm.core.estimand`, an estimator in a file of its
+family here, and a line in the table below.
+"""
 
 from __future__ import annotations
 
 import difflib
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.errors import DataError
@@ -12,20 +17,27 @@ from causal_ddpm.core.estimate import Estimate
 from causal_ddpm.core.random import Seed
 from causal_ddpm.estimators.ate import MeanEffect
 from causal_ddpm.estimators.qte import DistributionEffect, QuantileEffect
-from causal_ddpm.nuisance.crossfit import Nuisances
-
-BY_NAME: dict[str, type[Estimand]] = {
-    kind.name.lower(): kind for kind in (ATE, ATT, ATU, QTE, PotentialDistributions)
-}
-"""Estimands by the lower-case name used on the command line."""
 
 
 class Estimator(Protocol):
-    """Computes one estimand from data and out-of-fold nuisances."""
+    """Computes one estimand from data and out-of-fold nuisances of the kind that it needs."""
 
-    def estimate(self, data: CausalData, nuisances: Nuisances, level: float = 0.95) -> Estimate:
+    def estimate(self, data: CausalData, nuisances: Any, level: float = 0.95) -> Estimate:
         """Score the rows of ``data``."""
         ...
+
+
+ESTIMATORS: dict[type[Estimand], Callable[[Any, Seed], Estimator]] = {
+    ATE: lambda estimand, seed: MeanEffect(estimand),
+    ATT: lambda estimand, seed: MeanEffect(estimand),
+    ATU: lambda estimand, seed: MeanEffect(estimand),
+    QTE: QuantileEffect,
+    PotentialDistributions: DistributionEffect,
+}
+"""By the type of the estimand: from an estimand and a seed (of the bootstrap) to its estimator."""
+
+BY_NAME: dict[str, type[Estimand]] = {kind.name.lower(): kind for kind in ESTIMATORS}
+"""Estimands by the lower-case name used on the command line."""
 
 
 def estimator_for(estimand: Estimand, random_state: Seed = 0) -> Estimator:
@@ -42,15 +54,11 @@ def estimator_for(estimand: Estimand, random_state: Seed = 0) -> Estimator:
     DataError
         If no estimator is registered for the type of ``estimand``.
     """
-    match estimand:
-        case ATE() | ATT() | ATU():
-            return MeanEffect(estimand)
-        case QTE():
-            return QuantileEffect(estimand, random_state)
-        case PotentialDistributions():
-            return DistributionEffect(estimand, random_state)
+    make = ESTIMATORS.get(type(estimand))
+    if make is not None:
+        return make(estimand, random_state)
     hint = "Pass an instance: ATE(), not ATE." if isinstance(estimand, type) else ""
-    expected = "ATE(), ATT(), ATU(), QTE(levels) or PotentialDistributions()"
+    expected = "one of " + ", ".join(f"{kind.__name__}()" for kind in ESTIMATORS)
     raise DataError(f"{estimand!r} is no estimand that can be estimated", expected, hint)
 
 
@@ -60,7 +68,7 @@ def estimand_by_name(name: str) -> Estimand:
     Raises
     ------
     DataError
-        If there is none of that name.
+        If there is none of that name, or if it cannot do without settings.
     """
     kind = BY_NAME.get(name.strip().lower())
     if kind is None:

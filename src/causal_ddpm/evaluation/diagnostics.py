@@ -33,6 +33,7 @@ from scipy import stats
 from causal_ddpm.core.covariates import Covariates
 from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.estimand import ATE, ATT, ATU, Estimand
+from causal_ddpm.core.treatment import require_binary
 from causal_ddpm.estimators import scores
 from causal_ddpm.estimators.inference import Sampling
 from causal_ddpm.estimators.overlap import Comparison, compare, separation
@@ -81,6 +82,7 @@ class NaiveDifference:
 
 def naive_difference(data: CausalData) -> NaiveDifference:
     """Difference in means with its HC2 standard error; see the module page."""
+    require_binary(data.treatment_schema, "a difference in means")
     sampling = Sampling.of(data)
     y, d, w = data.outcome, data.treatment, data.weights
     totals = np.array([w[d == a].sum() for a in (0, 1)])
@@ -166,6 +168,7 @@ class Overlap:
 
 def overlap(data: CausalData, nuisances: Nuisances, n_bins: int = BINS) -> Overlap:
     """Histogram of the out-of-fold propensities, and what the weights make of the rows."""
+    require_binary(data.treatment_schema, "the histogram of propensities")
     sampling = Sampling.of(data)
     d, w, e = data.treatment, data.weights, nuisances.propensity
     c = scores.clip_bound(d, w)

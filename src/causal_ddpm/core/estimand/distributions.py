@@ -1,14 +1,9 @@
-"""Estimands: plain descriptions of what is asked, without any computation.
+"""Quantiles and distributions.
 
-With potential outcomes Y(1), Y(0), treatment A and covariates X:
-
-- ATE = E[Y(1) - Y(0)]
-- ATT = E[Y(1) - Y(0) | A = 1]
-- ATU = E[Y(1) - Y(0) | A = 0]
 - QTE(u) = F1^{-1}(u) - F0^{-1}(u), with Fa the distribution function of Y(a)
 - PotentialDistributions: y -> F1(y) and y -> F0(y) themselves
 
-The last two are for all units or, with ``group``, for the treated or the untreated: Fa is then the
+Both are for all units or, with ``among``, for the treated or the untreated: Fa is then the
 distribution of Y(a) among them.
 """
 
@@ -16,60 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from causal_ddpm.core.errors import DataError
-
-Group = Literal["all", "treated", "untreated"]
-"""Whose distribution is meant."""
-
-
-@dataclass(frozen=True)
-class Estimand:
-    """A causal question. ``name`` is what tables and the command line call it."""
-
-    name: ClassVar[str] = "estimand"
-
-    @property
-    def group(self) -> Group:
-        """The units that the estimand is about."""
-        return "all"
-
-    @property
-    def population(self) -> str:
-        """The same in words."""
-        return f"{self.group} units"
-
-
-@dataclass(frozen=True)
-class ATE(Estimand):
-    """Average treatment effect, E[Y(1) - Y(0)]."""
-
-    name: ClassVar[str] = "ATE"
-
-
-@dataclass(frozen=True)
-class ATT(Estimand):
-    """Average treatment effect on the treated, E[Y(1) - Y(0) | A = 1]."""
-
-    name: ClassVar[str] = "ATT"
-
-    @property
-    def group(self) -> Group:
-        """The treated."""
-        return "treated"
-
-
-@dataclass(frozen=True)
-class ATU(Estimand):
-    """Average treatment effect on the untreated, E[Y(1) - Y(0) | A = 0]."""
-
-    name: ClassVar[str] = "ATU"
-
-    @property
-    def group(self) -> Group:
-        """The untreated."""
-        return "untreated"
+from causal_ddpm.core.estimand.base import Estimand, Group, checked_group
 
 
 @dataclass(frozen=True, init=False)
@@ -104,7 +49,7 @@ class QTE(Estimand):
                 "Pass for example QTE([0.25, 0.5, 0.75]).",
             )
         object.__setattr__(self, "levels", values)
-        object.__setattr__(self, "among", _checked_group(among))
+        object.__setattr__(self, "among", checked_group(among))
 
     @property
     def group(self) -> Group:
@@ -129,15 +74,9 @@ class PotentialDistributions(Estimand):
     among: Group = "all"
 
     def __post_init__(self) -> None:
-        _checked_group(self.among)
+        checked_group(self.among)
 
     @property
     def group(self) -> Group:
         """Whose distributions."""
         return self.among
-
-
-def _checked_group(group: str) -> str:
-    if group not in ("all", "treated", "untreated"):
-        raise DataError(f"among is {group!r}", "'all', 'treated' or 'untreated'")
-    return group

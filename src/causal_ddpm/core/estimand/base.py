@@ -1,0 +1,62 @@
+"""What every estimand is: a plain description of a causal question, without any computation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from causal_ddpm.core.errors import DataError
+from causal_ddpm.core.treatment import Kind, Treatment
+
+Group = Literal["all", "treated", "untreated"]
+"""Units that an estimand may be about."""
+
+Needs = Literal["arms", "instrument", "dose"]
+"""Kinds of nuisances; :mod:`causal_ddpm.estimators.needs` fits them."""
+
+
+@dataclass(frozen=True)
+class Estimand:
+    """A causal question. ``name`` is what tables and the command line call it.
+
+    Class attributes: ``needs``, the kind of nuisances that answer it, and ``treatments``, the
+    kinds of treatment it can be asked of.
+    """
+
+    name: ClassVar[str] = "estimand"
+    needs: ClassVar[Needs] = "arms"
+    treatments: ClassVar[tuple[Kind, ...]] = ("binary",)
+
+    @property
+    def group(self) -> Group:
+        """The units that the estimand is about."""
+        return "all"
+
+    @property
+    def population(self) -> str:
+        """The same in words."""
+        return f"{self.group} units"
+
+    def check_treatment(self, treatment: Treatment) -> None:
+        """Refuse a treatment of which the question cannot be asked.
+
+        Raises
+        ------
+        DataError
+            Naming the kinds that would do.
+        """
+        if treatment.kind not in self.treatments:
+            words = " or ".join(f"'{kind}'" for kind in self.treatments)
+            raise DataError(
+                f"the treatment is of kind '{treatment.kind}'",
+                f"a treatment of kind {words} for the {self.name}",
+                "PotentialOutcomeModel().fit learns the law under treatments of every kind.",
+                column=treatment.name,
+            )
+
+
+def checked_group(group: str) -> str:
+    """Refuse units that are no group."""
+    if group not in ("all", "treated", "untreated"):
+        raise DataError(f"among is {group!r}", "'all', 'treated' or 'untreated'")
+    return group

@@ -1,0 +1,1 @@
+"""The coverage study: intervals of every estimand, counted against known truths."""
