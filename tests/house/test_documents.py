@@ -12,7 +12,14 @@ import typer
 import causal_ddpm
 from causal_ddpm.cli.main import app
 
-PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/index.md", "docs/api.md")
+PAGES = (
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "docs/index.md",
+    "docs/api.md",
+    "docs/inference.md",
+)
 
 
 def _blocks(page, language):
