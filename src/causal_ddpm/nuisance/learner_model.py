@@ -42,7 +42,7 @@ class LearnerOutcomeModel:
     encoder: Encoder = field(default_factory=Encoder)
 
     def __post_init__(self) -> None:
-        _as_learner(self.learner)
+        as_learner(self.learner)
 
     def cross_fit(
         self,
@@ -54,7 +54,7 @@ class LearnerOutcomeModel:
     ) -> OutcomePredictions:
         """Predict each row from a fit on the other folds; see the OutcomeModel protocol."""
         require_binary(data.treatment_schema, "LearnerOutcomeModel")
-        learner = _as_learner(self.learner)
+        learner = as_learner(self.learner)
         stack = LocationStack((learner,), encoder=self.encoder)
         folds = np.unique(fold_ids)
         jobs = [(stack, data, fold_ids != k, integer_seed(random_state, int(k))) for k in folds]
@@ -108,7 +108,7 @@ class LearnerPropensityModel:
         return both_arms(treated), report
 
 
-def _as_learner(model: Any) -> Learner:
+def as_learner(model: Any) -> Learner:
     """A Learner as it is, a scikit-learn regressor wrapped."""
     if is_sklearn(model):
         return SklearnLearner(model)
