@@ -57,7 +57,7 @@ def check_columns(available: Sequence[str], wanted: Sequence[str]) -> None:
         raise DataError(
             "the column is given more than one role",
             "one role a column",
-            "Name it once, as treatment, outcome, confounder, weight, cluster or unit id.",
+            "Name it once: treatment, outcome, confounder, instrument, weight, cluster or unit id.",
             column=doubled[0],
         )
 
@@ -76,17 +76,44 @@ def check_rows(n: int) -> None:
 
 def binary_treatment(series: nw.Series[Any]) -> NDArray[np.int64]:
     """Codes 0/1 of a treatment column; refuses missing, constant and non-binary values."""
-    name = series.name
+    return binary_values(
+        series,
+        "treatment",
+        ("treated", "untreated"),
+        ", or say what it is with treatment_kind='arms' or 'dose'",
+    )
+
+
+def binary_values(
+    series: nw.Series[Any], role: str, words: tuple[str, str], way_out: str = ""
+) -> NDArray[np.int64]:
+    """Codes 0/1 of a column.
+
+    Parameters
+    ----------
+    series : narwhals series
+    role : str
+        What sentences call the column.
+    words : tuple of str
+        What 1 and 0 mean.
+    way_out : str
+        What else could be done with other values.
+
+    Raises
+    ------
+    DataError
+        For missing, constant and non-binary values.
+    """
     missing = _n_missing(series)
     if missing:
-        raise missing_treatment(missing, len(series), name)
+        raise missing_treatment(missing, len(series), series.name, role)
     values = sorted(series.unique().to_list(), key=str)
     if len(values) == 1:
         raise DataError(
-            f"the treatment is constant (always {values[0]})",
-            "both treated (1) and untreated (0) rows",
+            f"the {role} is constant (always {values[0]})",
+            f"both {words[0]} (1) and {words[1]} (0) rows",
             "An effect needs units of both kinds.",
-            column=name,
+            column=series.name,
         )
     try:
         numbers = {float(v) for v in values}
@@ -94,20 +121,19 @@ def binary_treatment(series: nw.Series[Any]) -> NDArray[np.int64]:
         numbers = set()
     if numbers != {0.0, 1.0}:
         raise DataError(
-            f"the treatment takes the values {shown(values)}",
-            "0 (untreated) and 1 (treated)",
-            "Recode it, for example (df[column] == value).astype(int), or say what it is with "
-            "treatment_kind='arms' or 'dose'.",
-            column=name,
+            f"the {role} takes the values {shown(values)}",
+            f"0 ({words[1]}) and 1 ({words[0]})",
+            f"Recode it, for example (df[column] == value).astype(int){way_out}.",
+            column=series.name,
         )
     return np.asarray([int(float(v)) for v in series.to_list()], dtype=np.int64)
 
 
-def missing_treatment(missing: int, n: int, column: str) -> DataError:
-    """What to say of treatment values that are missing."""
+def missing_treatment(missing: int, n: int, column: str, role: str = "treatment") -> DataError:
+    """What to say of treatment (or instrument) values that are missing."""
     return DataError(
-        f"{missing:,} of {n:,} treatment values are missing",
-        "no missing treatment",
+        f"{missing:,} of {n:,} {role} values are missing",
+        f"no missing {role}",
         "Drop those rows, or code what 'missing' means.",
         column=column,
     )
@@ -240,19 +266,30 @@ def _category_column(series: nw.Series[Any]) -> Column:
 
 
 def refuse_treatment_copies(
-    names: Sequence[str], values: NDArray[np.float64], treatment: NDArray[Any]
+    names: Sequence[str],
+    values: NDArray[np.float64],
+    treatment: NDArray[Any],
+    role: str = "treatment",
 ) -> None:
     """Refuse a confounder that is a treatment, shape (n,) or (n, k), under other codes."""
-    treatments = treatment.reshape(len(treatment), -1).T
     for name, column in zip(names, values.T, strict=True):
-        seen = np.isfinite(column)
-        if any(_is_copy(column[seen], t[seen]) for t in treatments):
-            raise DataError(
-                "the confounder is a copy of the treatment",
+        refuse_copy(
+            column,
+            treatment,
+            DataError(
+                f"the confounder is a copy of the {role}",
                 "variables determined before treatment",
                 "Remove it from the confounders: no comparable untreated unit would be left.",
                 column=name,
-            )
+            ),
+        )
+
+
+def refuse_copy(column: NDArray[np.float64], treatment: NDArray[Any], refusal: DataError) -> None:
+    """Raise ``refusal`` where a column, NaN where missing, is a treatment under other codes."""
+    seen = np.isfinite(column)
+    if any(_is_copy(column[seen], t[seen]) for t in treatment.reshape(len(treatment), -1).T):
+        raise refusal
 
 
 def _is_copy(x: NDArray[np.float64], treatment: NDArray[Any]) -> bool:

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from causal_ddpm.core import checks
 from causal_ddpm.core.covariates import Column, Covariates
 from causal_ddpm.core.errors import DataError
+from causal_ddpm.core.instrument import read_instrument
 from causal_ddpm.core.outcome import AS_ASKED, AskedKind, read_outcome
 from causal_ddpm.core.synthetic import SYNTHETIC_MARKER
 from causal_ddpm.core.treatment import Kind, Label, Values, read_treatment
@@ -58,6 +59,9 @@ class CausalData:
         "auto" recognises numbers as continuous, heavy-tailed, binary, a count or a rating. To be
         asked for: "continuous", "heavy_tailed", "binary", "count", "ordinal" (numbers or an ordered
         category), "categorical" (texts without order); see :mod:`causal_ddpm.core.outcome`.
+    instrument : str, optional
+        Column of 0/1 that moves some units into the treatment and touches the outcome in no other
+        way; :class:`~causal_ddpm.core.estimand.LATE` needs one.
 
     Attributes
     ----------
@@ -79,6 +83,8 @@ class CausalData:
         Cluster codes.
     row_ids : ndarray, shape (n,)
         Unit ids, or 0..n-1.
+    instrument : ndarray of int, shape (n,), or None
+        Codes 0/1 of the instrument.
     arms : tuple
         Labels in the order of their codes, ``(0, 1)`` for a binary treatment; empty for factors
         and doses.
@@ -104,11 +110,12 @@ class CausalData:
         treatment_kind: Kind = "binary",
         control: Label | None = None,
         outcome_kind: AskedKind = "auto",
+        instrument: str | None = None,
     ):
         treatments = [treatment] if isinstance(treatment, str) else list(treatment)
         if isinstance(confounders, str):
             confounders = [confounders]
-        extra = [name for name in (weights, clusters, unit_id) if name is not None]
+        extra = [name for name in (weights, clusters, unit_id, instrument) if name is not None]
         frame = _frame(df, [*treatments, outcome, *confounders, *extra])
         if weights_type not in ("sampling", "frequency"):
             raise DataError(f"weights_type is {weights_type!r}", "'sampling' or 'frequency'")
@@ -134,6 +141,10 @@ class CausalData:
         checks.refuse_treatment_copies(
             self.confounder_names, self.covariates.values, self.treatment
         )
+        self.instrument_name = instrument
+        self.instrument: NDArray[np.int64] | None = None
+        if instrument is not None:
+            self.instrument = read_instrument(frame[instrument], self.treatment, self.covariates)
         n = len(frame)
         self.weights: Array = (
             np.ones(n)
@@ -179,6 +190,9 @@ class CausalData:
         clusters = np.empty(0, dtype=np.int64) if self.clusters is None else self.clusters
         for array in (self.treatment, self.outcome, self.covariates.values, self.weights, clusters):
             digest.update(np.ascontiguousarray(array).tobytes())
+        if self.instrument is not None:
+            digest.update(f"instrument {self.instrument_name}".encode())
+            digest.update(np.ascontiguousarray(self.instrument).tobytes())
         return digest.hexdigest()
 
     def __repr__(self) -> str:
@@ -193,6 +207,8 @@ class CausalData:
             f"  outcome      {self.outcome_name}: {self._outcome_in_words()}",
             f"  confounders  {checks.shown(self.confounder_names, 8)} ({counted})",
         ]
+        if self.instrument is not None:
+            lines.append(f"  instrument   {self.instrument_name}: {self._instrument_in_words()}")
         if missing:
             lines.append(f"  missing      {missing:,} rows lack at least one confounder")
         if self.has_weights:
@@ -214,6 +230,14 @@ class CausalData:
             return f"a dose from {d.min():.4g} to {d.max():.4g}, mean {d.mean():.4g}"
         n_run = len(np.unique(schema.strata(d)))
         return f"{d.shape[1]} factors, {n_run:,} of {2 ** d.shape[1]:,} cells run"
+
+    def _instrument_in_words(self) -> str:
+        z = np.asarray(self.instrument)
+        words = f"{int(z.sum()):,} rows with 1, {int((1 - z).sum()):,} with 0"
+        if self.treatment_schema.kind != "binary":
+            return words
+        shares = [self.treatment[z == k].mean() for k in (1, 0)]
+        return f"{words}; treated {shares[0]:.0%} and {shares[1]:.0%} of them"
 
     def _outcome_in_words(self) -> str:
         schema = self.outcome_schema
