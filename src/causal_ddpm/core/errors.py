@@ -96,6 +96,10 @@ class OverlapWarning(CausalDDPMWarning):
     """Some rows have hardly any comparable row in the other arm."""
 
 
+class WeakInstrumentWarning(CausalDDPMWarning):
+    """The instrument moves so few units that the usual interval may cover less than it says."""
+
+
 class SmallSampleWarning(CausalDDPMWarning):
     """So few rows or clusters that intervals are known to cover less than they say."""
 

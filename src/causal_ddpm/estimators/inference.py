@@ -22,6 +22,7 @@ from causal_ddpm.core.errors import (
     DataError,
     OverlapWarning,
     SmallSampleWarning,
+    WeakInstrumentWarning,
 )
 from causal_ddpm.core.estimand import Estimand
 from causal_ddpm.core.estimate import Estimate, influence_covariance
@@ -51,7 +52,7 @@ class Note:
 
 
 CATEGORIES: dict[str, type[CausalDDPMWarning]] = {
-    kind.__name__: kind for kind in (OverlapWarning, SmallSampleWarning)
+    kind.__name__: kind for kind in (OverlapWarning, SmallSampleWarning, WeakInstrumentWarning)
 }
 
 
@@ -159,15 +160,14 @@ def sample_notes(data: CausalData, sampling: Sampling) -> list[Note]:
 def assumptions_of(data: CausalData, estimand: Estimand) -> tuple[str, ...]:
     """What carries the result, in plain sentences."""
     names = ", ".join(data.confounder_names)
-    overlap = {
-        "ATT": "Overlap: every treated unit could have gone untreated.",
-        "ATU": "Overlap: every untreated unit could have been treated.",
-    }
+    assigned = (
+        "which arm a unit is in" if data.treatment_schema.kind == "arms" else "who is treated"
+    )
     who = "rows" if data.clusters is None else f"clusters of {data.clusters_name}"
     return (
-        f"Unconfoundedness: among units with equal {names}, who is treated does not depend on the "
+        f"Unconfoundedness: among units with equal {names}, {assigned} does not depend on the "
         "potential outcomes.",
-        overlap.get(estimand.name, "Overlap: every unit could have been treated or untreated."),
+        f"Overlap: {estimand.overlap_needed}.",
         "Stable units: a unit's outcome does not depend on the treatment of others, and there is "
         "one version of the treatment.",
         "The confounders were determined before the treatment.",
@@ -194,6 +194,12 @@ class Result:
     bootstrap : ndarray, shape (B, p), or None
     cov : ndarray, shape (p, p), or None
         Covariance, from the influence values when None.
+    population : str, optional
+        For whom, where the estimand alone does not say.
+    method : str, optional
+        How, where the nuisances alone do not say.
+    assumptions : tuple of str, optional
+        What carries the result, where it is not unconfoundedness of the treatment.
     """
 
     labels: tuple[str, ...]
@@ -203,6 +209,9 @@ class Result:
     details: Mapping[str, Any]
     bootstrap: Array | None = None
     cov: Array | None = None
+    population: str | None = None
+    method: str | None = None
+    assumptions: tuple[str, ...] | None = None
 
 
 def build_estimate(
@@ -236,15 +245,16 @@ def build_estimate(
         row_ids=data.row_ids,
         fingerprint=data.fingerprint,
         estimand=estimand.name,
-        population=estimand.population,
-        method=nuisances.method,
+        population=result.population or estimand.population,
+        method=result.method or nuisances.method,
         n=sampling.n_rows,
+        n_synthetic=getattr(nuisances, "n_synthetic", 0),
         level=level,
         df=sampling.df,
         clusters=sampling.clusters,
         n_independent=sampling.n_independent,
         bootstrap=result.bootstrap,
-        assumptions=assumptions_of(data, estimand),
+        assumptions=result.assumptions or assumptions_of(data, estimand),
         warnings=tuple(note.text for note in notes),
         details={
             **result.details,

@@ -111,8 +111,10 @@ def separation(d: Arms, e: Array) -> float:
     return float((ranks[d == 1].sum() - n1 * (n1 + 1) / 2) / (n1 * n0))
 
 
-def refuse_no_overlap(estimand: str, auc: float, comparisons: Sequence[Comparison]) -> None:
-    """Refuse an estimand that no row can speak to.
+def refuse_no_overlap(
+    estimand: str, auc: float, comparisons: Sequence[Comparison], words: Sequence[str] = ARM_WORDS
+) -> None:
+    """Refuse an estimand that no row can speak to; ``words`` are what rows of the arms are called.
 
     Raises
     ------
@@ -125,20 +127,24 @@ def refuse_no_overlap(estimand: str, auc: float, comparisons: Sequence[Compariso
             found = "the confounders predict the treatment perfectly"
         elif k.effective_n < MIN_EFFECTIVE_N or k.mass < MIN_MASS:
             found = (
-                f"the {k.n_rows:,} {ARM_WORDS[k.arm]} rows count as {k.effective_n:.1f} comparable "
-                f"ones and stand for {min(k.mass, 1):.0%} of the {ARM_WORDS[1 - k.arm]} rows"
+                f"the {k.n_rows:,} {words[k.arm]} rows count as {k.effective_n:.1f} comparable "
+                f"ones and stand for {min(k.mass, 1):.0%} of the {words[1 - k.arm]} rows"
             )
         if found:
             raise OverlapError(
-                f"No overlap for the {estimand}: {found}; expected {ARM_WORDS[k.arm]} rows that "
-                f"resemble the {ARM_WORDS[1 - k.arm]} ones. Restrict the data to comparable rows, "
+                f"No overlap for the {estimand}: {found}; expected {words[k.arm]} rows that "
+                f"resemble the {words[1 - k.arm]} ones. Restrict the data to comparable rows, "
                 "drop confounders that decide the treatment, or ask for another estimand "
                 "(ATT or ATU needs overlap on one side only)."
             )
 
 
 def check_overlap(
-    estimand: Estimand, d: Arms, e: Array, sampling: Sampling
+    estimand: Estimand,
+    d: Arms,
+    e: Array,
+    sampling: Sampling,
+    words: Sequence[str] = ARM_WORDS,
 ) -> tuple[list[Comparison], list[Note]]:
     """Compare the arms, refuse where there is no overlap, and say where it is weak.
 
@@ -148,6 +154,8 @@ def check_overlap(
         Its group says which arms stand in for which.
     d, e, sampling
         As in :func:`compare`.
+    words : sequence of two str
+        What sentences call the rows of the arms.
 
     Raises
     ------
@@ -157,23 +165,25 @@ def check_overlap(
     target, c = TARGETS[estimand.group], clip_bound(d, sampling.weights)
     omega = target.weights(d, e, c)
     comparisons = [compare(arm, d, e, sampling, omega, c) for arm in target.stand_ins]
-    refuse_no_overlap(estimand.name, separation(d, e), comparisons)
-    return comparisons, overlap_notes(estimand.name, comparisons)
+    refuse_no_overlap(estimand.name, separation(d, e), comparisons, words)
+    return comparisons, overlap_notes(estimand.name, comparisons, words)
 
 
-def overlap_notes(estimand: str, comparisons: Sequence[Comparison]) -> list[Note]:
+def overlap_notes(
+    estimand: str, comparisons: Sequence[Comparison], words: Sequence[str] = ARM_WORDS
+) -> list[Note]:
     """Warnings about weak overlap, one a comparison at most."""
     notes = []
     for k in comparisons:
-        reasons = _weaknesses(k)
+        reasons = _weaknesses(k, words)
         if reasons:
             text = f"Weak overlap for the {estimand}: {'; '.join(reasons)}."
             notes.append(Note(OverlapWarning, text))
     return notes
 
 
-def _weaknesses(k: Comparison) -> list[str]:
-    arm, other = ARM_WORDS[k.arm], ARM_WORDS[1 - k.arm]
+def _weaknesses(k: Comparison, words: Sequence[str]) -> list[str]:
+    arm, other = words[k.arm], words[1 - k.arm]
     reasons = []
     half, tenth = (share * k.n_rows for share in FEW_EFFECTIVE_SHARES)
     if k.effective_n < max(tenth, min(FEW_EFFECTIVE, half)):
