@@ -166,20 +166,22 @@ def check_design(design: Design, n: int = 4_000, seed: int = 0) -> None:
     for name, rows in {"ATE": d >= 0, "ATT": d == 1, "ATU": d == 0}.items():
         sample, population = draw.truth.sample[name], draw.truth.population[name]
         assert np.isclose(sample, effect[rows].mean()), f"the sample {name} is not that of the rows"
-        _check_centred(effect[rows] - population, f"the effects around the population {name}")
+        centred = np.where(rows, effect - population, 0.0)
+        _check_centred(centred, f"the effects around the population {name}", draw.data.clusters)
     _check_matrix(draw.propensity, n, "propensity")
     assert np.allclose(draw.propensity.sum(axis=1), 1.0), "propensities do not sum to one"
     assert draw.propensity.min() > 0.0, "a propensity is zero"
-    _check_centred(d - draw.propensity[:, 1], "treatments around their propensities")
+    _check_centred(d - draw.propensity[:, 1], "treatments around their propensities", None)
     for arm in (0, 1):
-        _check_centred(
-            outcomes[:, arm] - draw.mean[:, arm], f"outcomes around the mean of arm {arm}"
-        )
+        residual = outcomes[:, arm] - draw.mean[:, arm]
+        _check_centred(residual, f"outcomes around the mean of arm {arm}", draw.data.clusters)
 
 
-def _check_centred(values: Array, what: str) -> None:
-    error = values.std() / np.sqrt(len(values))
-    assert abs(values.mean()) <= 4 * error + 1e-10, f"{what} are not centred"
+def _check_centred(values: Array, what: str, clusters: NDArray[np.int64] | None) -> None:
+    """Compare the mean of values with zero; rows of a cluster count once, by their sum."""
+    sums = values if clusters is None else np.bincount(clusters, values)
+    error = sums.std() / np.sqrt(len(sums))
+    assert abs(sums.mean()) <= 4 * error + 1e-10, f"{what} are not centred"
 
 
 def _check_isolation(

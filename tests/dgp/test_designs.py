@@ -6,21 +6,37 @@ import numpy as np
 import pytest
 
 from causal_ddpm.core.errors import DataError
+from causal_ddpm.dgp.binary_outcome import BINARY_OUTCOME
 from causal_ddpm.dgp.catalog import catalog, design_by_name
+from causal_ddpm.dgp.clustered import CLUSTERED
 from causal_ddpm.dgp.confounded import BIMODAL, GAUSS, LINEAR, NO_EFFECT
+from causal_ddpm.dgp.heavy_tails import HEAVY_TAILS
+from causal_ddpm.dgp.high_dimensional import HIGH_DIMENSIONAL
+from causal_ddpm.dgp.weak_overlap import WEAK_OVERLAP
 from causal_ddpm.testing import check_design
 
 N = 40_000
 NAMES = ("ATE", "ATT", "ATU")
 LARGE = {name: design.draw(N, seed=3) for name, design in catalog().items()}
-MIXTURES = (GAUSS, BIMODAL, NO_EFFECT, LINEAR)
+CONTINUOUS = (
+    GAUSS, BIMODAL, NO_EFFECT, LINEAR, HEAVY_TAILS, WEAK_OVERLAP, CLUSTERED, HIGH_DIMENSIONAL,
+)  # fmt: skip
 
 names = pytest.mark.parametrize("name", list(catalog()))
-mixtures = pytest.mark.parametrize("design", MIXTURES, ids=lambda design: design.name)
+continuous = pytest.mark.parametrize("design", CONTINUOUS, ids=lambda design: design.name)
 
 
-def _mean_and_error(values):
-    return values.mean(), values.std() / np.sqrt(len(values))
+def _check_uniform(pit):
+    """Kolmogorov-Smirnov at 1 %."""
+    n = len(pit)
+    assert np.abs(np.sort(pit) - (np.arange(n) + 0.5) / n).max() < 1.63 / np.sqrt(n)
+
+
+def _mean_and_error(values, clusters=None):
+    if clusters is None:
+        return values.mean(), values.std() / np.sqrt(len(values))
+    sums = np.bincount(clusters, values - values.mean())
+    return values.mean(), np.sqrt((sums**2).sum()) / len(values)
 
 
 @names
@@ -75,7 +91,8 @@ def test_population_truth_is_the_mean_of_the_potential_outcomes(name):
     effect = draw.potential_outcomes[:, 1] - draw.potential_outcomes[:, 0]
     groups = {"ATE": slice(None), "ATT": draw.data.treatment == 1, "ATU": draw.data.treatment == 0}
     for label, rows in groups.items():
-        mean, error = _mean_and_error(effect[rows])
+        clusters = None if draw.data.clusters is None else draw.data.clusters[rows]
+        mean, error = _mean_and_error(effect[rows], clusters)
         assert draw.truth.population[label] == pytest.approx(mean, abs=4 * error)
         assert draw.truth.sample[label] == pytest.approx(mean, rel=1e-12)
 
@@ -84,11 +101,11 @@ def test_population_truth_is_the_mean_of_the_potential_outcomes(name):
 def test_means_and_propensities_are_those_of_the_draw(name):
     draw = LARGE[name]
     for arm in (0, 1):
-        residual, error = _mean_and_error(draw.potential_outcomes[:, arm] - draw.mean[:, arm])
-        assert abs(residual) < 4 * error
-        # residuals are unrelated to the mean itself
-        product = (draw.potential_outcomes[:, arm] - draw.mean[:, arm]) * draw.mean[:, arm]
-        assert abs(product.mean()) < 4 * product.std() / np.sqrt(N)
+        residual = draw.potential_outcomes[:, arm] - draw.mean[:, arm]
+        # residuals are centred, and unrelated to the mean itself
+        for product in (residual, residual * draw.mean[:, arm]):
+            mean, error = _mean_and_error(product, draw.data.clusters)
+            assert abs(mean) < 4 * error
     e = draw.propensity[:, 1]
     np.testing.assert_allclose(draw.propensity.sum(axis=1), 1.0)
     surprise = (draw.data.treatment - e) / np.sqrt(e * (1 - e))
@@ -110,6 +127,9 @@ def test_efficiency_bound_is_the_spread_of_the_oracle_score(name):
     (mu0, mu1), (e0, e1) = draw.mean.T, draw.propensity.T
     y, d = draw.data.outcome, draw.data.treatment
     theta, p = draw.truth.population, d.mean()
+    if draw.data.clusters is not None:
+        assert not draw.truth.efficiency_sd  # the bound of independent rows is none of clusters
+        return
     scores = {
         "ATE": mu1 - mu0 + d / e1 * (y - mu1) - (1 - d) / e0 * (y - mu0) - theta["ATE"],
         "ATT": ((d - (1 - d) * e1 / e0) * (y - mu0) - d * theta["ATT"]) / p,
@@ -131,17 +151,18 @@ def test_same_seed_same_draw_and_another_seed_another(name):
     assert not np.array_equal(first.data.outcome, other.data.outcome)
 
 
-@mixtures
+@continuous
 def test_marginal_quantile_effects_agree_with_brute_force(design):
     y0, y1 = LARGE[design.name].potential_outcomes.T
+    tolerance = 0.06 if LARGE[design.name].data.clusters is None else 0.3  # 50 clusters only
     for label, value in design.truth().population.items():
         if label.startswith("QTE"):
             u = float(label[4:-1])
             brute = np.quantile(y1, u) - np.quantile(y0, u)
-            assert brute == pytest.approx(value, abs=0.06)
+            assert brute == pytest.approx(value, abs=tolerance)
 
 
-@mixtures
+@continuous
 def test_conditional_law_is_consistent_with_itself_and_with_draws(design):
     draw = LARGE[design.name]
     x = draw.data.covariates.values
@@ -149,9 +170,8 @@ def test_conditional_law_is_consistent_with_itself_and_with_draws(design):
     for arm in (0, 1):
         q = design.quantile(x[:200], arm, u)
         np.testing.assert_allclose(design.cdf(x[:200], arm, q), np.tile(u, (200, 1)), atol=1e-9)
-        y = draw.potential_outcomes[:, [arm]]
-        pit = design.cdf(x, arm, y)[:, 0]
-        assert np.abs(np.sort(pit) - (np.arange(N) + 0.5) / N).max() < 1.63 / np.sqrt(N)  # 1 % KS
+        if draw.data.clusters is None:
+            _check_uniform(design.cdf(x, arm, draw.potential_outcomes[:, [arm]])[:, 0])
         levels = (np.arange(400) + 0.5) / 400
         mean = design.quantile(x[:50], arm, levels).mean(axis=1)
         np.testing.assert_allclose(mean, design.mean(x[:50], arm), atol=0.01)
@@ -167,6 +187,56 @@ def test_known_constants():
     assert GAUSS.truth().efficiency_sd["ATE"] == pytest.approx(2.070, abs=0.01)
     assert BIMODAL.truth().efficiency_sd["ATE"] == pytest.approx(2.761, abs=0.015)
     assert BIMODAL.truth().value("ATE") == pytest.approx(1.707, abs=0.01)
+
+
+def test_rows_of_different_clusters_are_independent_and_of_one_cluster_are_not():
+    pits, products, treated = [], [], []
+    for seed in range(40):
+        draw = CLUSTERED.draw(500, seed)
+        x, y = draw.data.covariates.values, draw.potential_outcomes
+        noise = (y - draw.mean) / np.sqrt(CLUSTERED.law(x, 0).variance())[:, None]
+        pits.append(CLUSTERED.cdf(x[:50], 0, y[:50, [0]])[:, 0])  # one row of each cluster
+        pairs = noise[:50, 0] * noise[50:100, 0]  # two rows of each cluster
+        products.append(pairs.mean())
+        treated.append(np.bincount(draw.data.clusters, draw.data.treatment).std() / 10)
+        assert np.array_equal(np.bincount(draw.data.clusters), np.full(50, 10))
+        assert np.array_equal(x[:50, 4], x[50:100, 4])
+        assert not np.isclose(x[:50, :4], x[50:100, :4]).any()
+    _check_uniform(np.concatenate(pits))
+    assert np.mean(products) == pytest.approx(0.3, abs=4 * np.std(products) / np.sqrt(40))
+    # shares of treated differ by cluster by more than chance, yet every cluster is mixed
+    assert 0.17 < np.mean(treated) < 0.35
+
+
+def test_binary_outcomes_follow_their_probabilities():
+    draw = LARGE["binary-outcome"]
+    x = draw.data.covariates.values
+    assert set(np.unique(draw.potential_outcomes)) == {0.0, 1.0}
+    assert draw.data.outcome_schema.kind == "binary"
+    assert BINARY_OUTCOME.truth().population.keys() == set(NAMES)
+    p = BINARY_OUTCOME.mean(x[:4], 1)
+    np.testing.assert_allclose(
+        BINARY_OUTCOME.cdf(x[:4], 1, [-0.5, 0, 0.5, 1]),
+        np.column_stack([0 * p, 1 - p, 1 - p, 1 + 0 * p]),
+    )
+    expected = np.column_stack([1 - p < 0.2, 1 - p < 0.7]).astype(float)
+    np.testing.assert_array_equal(BINARY_OUTCOME.quantile(x[:4], 1, [0.2, 0.7]), expected)
+
+
+def test_what_makes_the_harder_designs_hard():
+    e = LARGE["weak-overlap"].propensity[:, 1]
+    assert e.min() == pytest.approx(0.02)
+    assert e.max() == pytest.approx(0.98)
+    z = LARGE["heavy-tails"].potential_outcomes - LARGE["heavy-tails"].mean
+    assert np.abs(z).max() > 10 * z.std()  # 4.5 standard deviations if it were normal
+    x = LARGE["high-dimensional"].data.covariates.values
+    assert x.shape == (N, 100)
+    assert np.corrcoef(x[:, 50], x[:, 52])[0, 1] == pytest.approx(0.25, abs=0.02)
+    # the laws are decided by the first columns alone, over which population values integrate
+    few = HIGH_DIMENSIONAL.integration_points()
+    assert few.shape[1] == 5
+    np.testing.assert_allclose(HIGH_DIMENSIONAL.mean(x, 1), HIGH_DIMENSIONAL.mean(x[:, :5], 1))
+    np.testing.assert_allclose(np.corrcoef(few[:, 0], few[:, 2])[0, 1], 0.25, atol=0.01)
 
 
 def test_unknown_names_and_sizes_are_refused():

@@ -9,9 +9,25 @@ from types import MappingProxyType
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.protocols import Design
 from causal_ddpm.dgp.ai_adoption import AIAdoption
+from causal_ddpm.dgp.binary_outcome import BINARY_OUTCOME
+from causal_ddpm.dgp.clustered import CLUSTERED
 from causal_ddpm.dgp.confounded import BIMODAL, GAUSS, LINEAR, NO_EFFECT
+from causal_ddpm.dgp.heavy_tails import HEAVY_TAILS
+from causal_ddpm.dgp.high_dimensional import HIGH_DIMENSIONAL
+from causal_ddpm.dgp.weak_overlap import WEAK_OVERLAP
 
-_DESIGNS: tuple[Design, ...] = (AIAdoption(), GAUSS, BIMODAL, NO_EFFECT, LINEAR)
+_DESIGNS: tuple[Design, ...] = (
+    AIAdoption(),
+    GAUSS,
+    BIMODAL,
+    NO_EFFECT,
+    LINEAR,
+    HEAVY_TAILS,
+    WEAK_OVERLAP,
+    BINARY_OUTCOME,
+    CLUSTERED,
+    HIGH_DIMENSIONAL,
+)
 
 
 def catalog() -> Mapping[str, Design]:

@@ -1,9 +1,8 @@
-"""Confounded designs with Gaussian covariates whose conditional laws are known in closed form.
+"""Confounded designs whose conditional laws are known in closed form.
 
-Covariates x ~ N(0, I_p), treatment D ~ Bernoulli(e(x)), and each potential outcome follows a
-mixture of two Gaussians given x,
-
-    Y(a) | x ~ pi_a(x) N(m_a1(x), s_a(x)^2) + (1 - pi_a(x)) N(m_a2(x), s_a(x)^2).
+Covariates x have the law of ``columns(z)``, z ~ N(0, I_p) (x = z unless a design says otherwise),
+treatment D ~ Bernoulli(e(x)), and each potential outcome follows a law of
+:mod:`causal_ddpm.dgp.laws` given x, independent of D: a Gaussian mixture, a t law, a Bernoulli.
 
 ``gauss`` and ``bimodal`` share (x indexed from 0, S = logistic function)
 
@@ -29,7 +28,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
-from scipy.special import expit, ndtr
+from scipy.special import expit
 
 from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.random import Seed, stream
@@ -42,67 +41,16 @@ from causal_ddpm.dgp.draw import (
     sample_effects,
     seed_number,
 )
+from causal_ddpm.dgp.laws import KnownLaw, Mixture, gaussian
 
 Array = NDArray[np.float64]
 QUANTILE_LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)
 _N_INTEGRATION = 2**16
-_REACH = 8.0
 
 
-@dataclass(frozen=True, eq=False)
-class Mixture:
-    """Two-component Gaussian mixtures for n rows.
-
-    Parameters
-    ----------
-    weight : ndarray, shape (n,)
-        Probability of the first component.
-    modes : ndarray, shape (n, 2)
-        Means of the components.
-    sd : ndarray, shape (n,)
-        Their common standard deviation.
-    """
-
-    weight: Array
-    modes: Array
-    sd: Array
-
-    @property
-    def weights(self) -> Array:
-        """Both weights, shape (n, 2)."""
-        return np.column_stack([self.weight, 1 - self.weight])
-
-    def mean(self) -> Array:
-        """Mean of each row, shape (n,)."""
-        return (self.weights * self.modes).sum(axis=1)
-
-    def variance(self) -> Array:
-        """Variance of each row, shape (n,)."""
-        spread = (self.modes - self.mean()[:, None]) ** 2
-        return self.sd**2 + (self.weights * spread).sum(axis=1)
-
-    def cdf(self, y: Array) -> Array:
-        """P(Y <= y), shape (n, G), at y of shape (G,) or (n, G)."""
-        z = [(y - self.modes[:, [k]]) / self.sd[:, None] for k in (0, 1)]
-        return self.weights[:, [0]] * ndtr(z[0]) + self.weights[:, [1]] * ndtr(z[1])
-
-    def quantile(self, levels: Array) -> Array:
-        """Quantiles at levels (G,) by bisection, shape (n, G)."""
-        reach = _REACH * self.sd
-        shape = (len(self.sd), len(levels))
-        low = np.broadcast_to((self.modes.min(axis=1) - reach)[:, None], shape)
-        high = np.broadcast_to((self.modes.max(axis=1) + reach)[:, None], shape)
-        for _ in range(50):
-            middle = (low + high) / 2
-            below = self.cdf(middle) < levels
-            low, high = np.where(below, middle, low), np.where(below, high, middle)
-        return (low + high) / 2
-
-    def sample(self, rng: np.random.Generator) -> Array:
-        """One draw a row, shape (n,)."""
-        n = len(self.sd)
-        component = (rng.random(n) > self.weight).astype(int)
-        return self.modes[np.arange(n), component] + self.sd * rng.standard_normal(n)
+def unchanged(z: Array) -> Array:
+    """Covariates that are independent standard normals."""
+    return z
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,49 +64,83 @@ class ConfoundedDesign:
         p; covariates are called x0, x1, ...
     treatment_probability : callable
         e(x), (n, p) -> (n,).
-    mixture : callable
-        The law of Y(a) given x, (x, a) -> Mixture.
+    law : callable
+        The law of Y(a) given x, (x, a) -> KnownLaw.
     equations : tuple of str
         The design, for the truth record.
+    columns : callable
+        Covariates from independent standard normals, (n, p) -> (n, p); odd, and column j must not
+        depend on the normals after the j-th.
+    n_active : int, optional
+        The first ``n_active`` covariates decide treatment and outcome; all of them by default.
     """
 
     name: str
     n_covariates: int
     treatment_probability: Callable[[Array], Array]
-    mixture: Callable[[Array, int], Mixture]
+    law: Callable[[Array, int], KnownLaw]
     equations: tuple[str, ...]
+    columns: Callable[[Array], Array] = unchanged
+    n_active: int | None = None
 
     def draw(self, n: int, seed: Seed = 0) -> Draw:
         """Draw n rows; the same seed gives the same rows."""
         rng = stream(seed, "design", self.name)
-        x = rng.standard_normal((checked_size(n), self.n_covariates))
+        x = self.columns(rng.standard_normal((checked_size(n), self.n_covariates)))
         e = self.treatment_probability(x)
         d = (rng.random(n) < e).astype(np.int64)
-        laws = [self.mixture(x, a) for a in (0, 1)]
-        outcomes = np.column_stack([law.sample(rng) for law in laws])
+        outcomes = np.column_stack([self.law(x, a).sample(rng) for a in (0, 1)])
+        return self.record(x, d, outcomes, seed)
+
+    def record(
+        self,
+        x: Array,
+        d: NDArray[np.int64],
+        outcomes: Array,
+        seed: Seed,
+        clusters: NDArray[np.int64] | None = None,
+    ) -> Draw:
+        """The draw that covariates, treatments and potential outcomes make up."""
         names = [f"x{j}" for j in range(self.n_covariates)]
-        frame = pd.DataFrame(x, columns=names).assign(d=d, y=outcomes[np.arange(n), d])
+        frame = pd.DataFrame(x, columns=names).assign(d=d, y=outcomes[np.arange(len(d)), d])
+        if clusters is not None:
+            frame = frame.assign(cluster=clusters)
         known = self.truth()
         truth = Truth(
             design=self.name, population=known.population, sample=sample_effects(outcomes, d),
-            efficiency_sd=known.efficiency_sd, equations=self.equations, seed=seed_number(seed),
+            efficiency_sd={} if clusters is not None else known.efficiency_sd,
+            equations=self.equations, seed=seed_number(seed),
         )  # fmt: skip
         return Draw(
             frame=frame,
-            data=CausalData(frame, treatment="d", outcome="y", confounders=names),
+            data=CausalData(
+                frame,
+                treatment="d",
+                outcome="y",
+                confounders=names,
+                clusters=None if clusters is None else "cluster",
+            ),
             truth=truth,
             potential_outcomes=outcomes,
-            mean=np.column_stack([law.mean() for law in laws]),
-            propensity=np.column_stack([1 - e, e]),
+            mean=np.column_stack([self.law(x, a).mean() for a in (0, 1)]),
+            propensity=self.propensity(x),
         )
 
     def truth(self) -> Truth:
         """Population effects and efficiency bounds, by deterministic integration over x."""
         return _population_truth(self)
 
+    def integration_points(self) -> Array:
+        """Covariates over which population values are averaged, (N, n_active or p)."""
+        half = stream(0, "integration").standard_normal(
+            (_N_INTEGRATION, self.n_active or self.n_covariates)
+        )
+        # antithetic: odd functions of x integrate to zero exactly
+        return self.columns(np.vstack([half, -half]))
+
     def mean(self, x: ArrayLike, arm: int) -> Array:
         """E[Y(arm) | x], shape (n,)."""
-        return self.mixture(np.asarray(x, dtype=float), arm).mean()
+        return self.law(np.asarray(x, dtype=float), arm).mean()
 
     def propensity(self, x: ArrayLike) -> Array:
         """P(D = a | x), shape (n, 2)."""
@@ -167,26 +149,27 @@ class ConfoundedDesign:
 
     def cdf(self, x: ArrayLike, arm: int, y: ArrayLike) -> Array:
         """P(Y(arm) <= y | x), shape (n, G), at y of shape (G,) or (n, G)."""
-        return self.mixture(np.asarray(x, dtype=float), arm).cdf(np.asarray(y, dtype=float))
+        return self.law(np.asarray(x, dtype=float), arm).cdf(np.asarray(y, dtype=float))
 
     def quantile(self, x: ArrayLike, arm: int, levels: ArrayLike) -> Array:
         """Quantiles of Y(arm) given x, shape (n, len(levels))."""
         u = np.atleast_1d(np.asarray(levels, dtype=float))
-        return self.mixture(np.asarray(x, dtype=float), arm).quantile(u)
+        return self.law(np.asarray(x, dtype=float), arm).quantile(u)
 
 
 @cache
 def _population_truth(design: ConfoundedDesign) -> Truth:
-    half = stream(0, "integration").standard_normal((_N_INTEGRATION, design.n_covariates))
-    x = np.vstack([half, -half])  # antithetic: odd functions of x integrate to zero exactly
+    x = design.integration_points()
     e = design.treatment_probability(x)
-    laws = [design.mixture(x, a) for a in (0, 1)]
+    laws = [design.law(x, a) for a in (0, 1)]
     effect = laws[1].mean() - laws[0].mean()
     variance = np.column_stack([law.variance() for law in laws])
-    quantiles = {
-        f"QTE({u:g})": _marginal_quantile(laws[1], u) - _marginal_quantile(laws[0], u)
-        for u in QUANTILE_LEVELS
-    }
+    quantiles = {}
+    if all(law.continuous for law in laws):
+        quantiles = {
+            f"QTE({u:g})": _marginal_quantile(laws[1], u) - _marginal_quantile(laws[0], u)
+            for u in QUANTILE_LEVELS
+        }
     return Truth(
         design=design.name,
         population={**mean_effects(effect, e), **quantiles},
@@ -195,75 +178,76 @@ def _population_truth(design: ConfoundedDesign) -> Truth:
     )
 
 
-def _marginal_quantile(law: Mixture, u: float) -> float:
-    reach = _REACH * law.sd.max()
-    low, high = law.modes.min() - reach, law.modes.max() + reach
+def _marginal_quantile(law: KnownLaw, u: float) -> float:
+    low, high = law.bracket()
     return float(brentq(lambda y: law.cdf(np.array([y])).mean() - u, low, high, xtol=1e-8))
 
 
-def _strong_selection(x: Array) -> Array:
+def strong_selection(x: Array) -> Array:
+    """e(x) of ``gauss`` and its relatives."""
     return np.clip(expit(0.8 * x[:, 0] - 0.6 * x[:, 1] + 0.5 * x[:, 2] * x[:, 0]), 0.05, 0.95)
 
 
-def _location(x: Array, a: int) -> Array:
+def location(x: Array, a: int) -> Array:
+    """l_a(x) of ``gauss`` and its relatives."""
     baseline = np.sin(1.5 * x[:, 0]) + 0.4 * x[:, 1] ** 2 + 0.5 * x[:, 3]
     effect = 1 + 0.5 * x[:, 1] + 0.8 * (x[:, 2] > 0) + 0.3 * np.sin(2 * x[:, 0])
     return baseline + a * effect
 
 
-def _spread(x: Array, a: int) -> Array:
+def spread(x: Array, a: int) -> Array:
+    """r_a(x) of ``gauss`` and its relatives."""
     return 0.4 + 0.3 * np.abs(x[:, 3]) + 0.3 * a
 
 
-def _gaussian(location: Array, spread: Array) -> Mixture:
-    return Mixture(np.ones(len(location)), np.column_stack([location, location]), spread)
-
-
-def _gauss(x: Array, a: int) -> Mixture:
-    return _gaussian(_location(x, a), _spread(x, a))
+def gauss_law(x: Array, a: int) -> Mixture:
+    """N(l_a, r_a^2)."""
+    return gaussian(location(x, a), spread(x, a))
 
 
 def _bimodal(x: Array, a: int) -> Mixture:
-    location, spread = _location(x, a), _spread(x, a)
-    gap = 1.2 * spread + 0.3 * a
-    modes = np.column_stack([location + gap, location - gap])
-    return Mixture(expit(0.8 * x[:, 4] + 0.5 * a), modes, 0.4 * spread)
+    middle, r = location(x, a), spread(x, a)
+    gap = 1.2 * r + 0.3 * a
+    modes = np.column_stack([middle + gap, middle - gap])
+    return Mixture(expit(0.8 * x[:, 4] + 0.5 * a), modes, 0.4 * r)
 
 
 def _no_effect(x: Array, a: int) -> Mixture:
-    return _gauss(x, 0)
+    return gauss_law(x, 0)
 
 
 def _linear(x: Array, a: int) -> Mixture:
-    return _gaussian(x[:, 0] + 0.5 * x[:, 1] - 0.5 * x[:, 2] + a, np.ones(len(x)))
+    return gaussian(x[:, 0] + 0.5 * x[:, 1] - 0.5 * x[:, 2] + a, np.ones(len(x)))
 
 
 def _mild_selection(x: Array) -> Array:
     return expit(0.4 * x[:, 0] - 0.4 * x[:, 1])
 
 
-_SELECTION = (
-    "x0, ..., x9 ~ N(0, 1), independent",
-    "e(x) = clip(S(.8 x0 - .6 x1 + .5 x0 x2), .05, .95), d ~ Bernoulli(e(x))",
-)
-_LEVEL = "l_0 = sin(1.5 x0) + .4 x1^2 + .5 x3"
-_EFFECT = "l_1 = l_0 + 1 + .5 x1 + .8 1{x2 > 0} + .3 sin(2 x0)"
-_NOISE = "r_a = .4 + .3 |x3| + .3 a"
+NORMAL_COLUMNS = "x0, ..., x9 ~ N(0, 1), independent"
+SELECTION = "e(x) = clip(S(.8 x0 - .6 x1 + .5 x0 x2), .05, .95), d ~ Bernoulli(e(x))"
+LEVEL = "l_0 = sin(1.5 x0) + .4 x1^2 + .5 x3"
+EFFECT = "l_1 = l_0 + 1 + .5 x1 + .8 1{x2 > 0} + .3 sin(2 x0)"
+SPREAD = "r_a = .4 + .3 |x3| + .3 a"
 
 GAUSS = ConfoundedDesign(
-    "gauss", 10, _strong_selection, _gauss,
-    (*_SELECTION, _LEVEL, _EFFECT, _NOISE, "Y(a) ~ N(l_a, r_a^2)"),
+    "gauss", 10, strong_selection, gauss_law,
+    (NORMAL_COLUMNS, SELECTION, LEVEL, EFFECT, SPREAD, "Y(a) ~ N(l_a, r_a^2)"),
 )  # fmt: skip
 BIMODAL = ConfoundedDesign(
-    "bimodal", 10, _strong_selection, _bimodal,
+    "bimodal", 10, strong_selection, _bimodal,
     (
-        *_SELECTION, _LEVEL, _EFFECT, _NOISE, "g_a = 1.2 r_a + .3 a, pi_a = S(.8 x4 + .5 a)",
+        NORMAL_COLUMNS, SELECTION, LEVEL, EFFECT, SPREAD,
+        "g_a = 1.2 r_a + .3 a, pi_a = S(.8 x4 + .5 a)",
         "Y(a) ~ pi_a N(l_a + g_a, (.4 r_a)^2) + (1 - pi_a) N(l_a - g_a, (.4 r_a)^2)",
     ),
 )  # fmt: skip
 NO_EFFECT = ConfoundedDesign(
-    "no-effect", 10, _strong_selection, _no_effect,
-    (*_SELECTION, _LEVEL, "r = .4 + .3 |x3|", "Y(0) and Y(1) ~ N(l_0, r^2), independent given x"),
+    "no-effect", 10, strong_selection, _no_effect,
+    (
+        NORMAL_COLUMNS, SELECTION, LEVEL, "r = .4 + .3 |x3|",
+        "Y(0) and Y(1) ~ N(l_0, r^2), independent given x",
+    ),
 )  # fmt: skip
 LINEAR = ConfoundedDesign(
     "linear", 3, _mild_selection, _linear,
