@@ -9,12 +9,10 @@ from causal_ddpm.core.distribution import ConditionalLaw, mid_levels
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.estimand import QTE, PotentialDistributions
 from causal_ddpm.dgp.confounded import BIMODAL, GAUSS
-from causal_ddpm.estimators.qte import (
-    DistributionEffect,
-    QuantileEffect,
-    distribution_curves,
-    outcome_grid,
-)
+from causal_ddpm.estimators.corrected_law import outcome_grid
+from causal_ddpm.estimators.curves import distribution_curves
+from causal_ddpm.estimators.distribution import DistributionEffect
+from causal_ddpm.estimators.qte import QuantileEffect
 
 LEVELS = (0.25, 0.5, 0.75)
 

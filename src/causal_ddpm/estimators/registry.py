@@ -12,11 +12,27 @@ from typing import Any, Protocol
 
 from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.errors import DataError
-from causal_ddpm.core.estimand import ATE, ATT, ATU, QTE, Estimand, PotentialDistributions
+from causal_ddpm.core.estimand import (
+    ATE,
+    ATT,
+    ATU,
+    ITT,
+    LATE,
+    QTE,
+    CDFDifference,
+    Estimand,
+    GiniEffect,
+    LorenzEffect,
+    PotentialDistributions,
+    ShareBelow,
+)
 from causal_ddpm.core.estimate import Estimate
 from causal_ddpm.core.random import Seed
 from causal_ddpm.estimators.ate import MeanEffect
-from causal_ddpm.estimators.qte import DistributionEffect, QuantileEffect
+from causal_ddpm.estimators.distribution import DistributionDifference, DistributionEffect
+from causal_ddpm.estimators.inequality import InequalityEffect
+from causal_ddpm.estimators.iv import InstrumentEffect
+from causal_ddpm.estimators.qte import QuantileEffect
 
 
 class Estimator(Protocol):
@@ -31,8 +47,14 @@ ESTIMATORS: dict[type[Estimand], Callable[[Any, Seed], Estimator]] = {
     ATE: lambda estimand, seed: MeanEffect(estimand),
     ATT: lambda estimand, seed: MeanEffect(estimand),
     ATU: lambda estimand, seed: MeanEffect(estimand),
+    LATE: lambda estimand, seed: InstrumentEffect(estimand),
+    ITT: lambda estimand, seed: InstrumentEffect(estimand),
     QTE: QuantileEffect,
     PotentialDistributions: DistributionEffect,
+    CDFDifference: DistributionDifference,
+    ShareBelow: DistributionDifference,
+    GiniEffect: InequalityEffect,
+    LorenzEffect: InequalityEffect,
 }
 """By the type of the estimand: from an estimand and a seed (of the bootstrap) to its estimator."""
 

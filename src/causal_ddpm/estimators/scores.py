@@ -169,8 +169,15 @@ def rearranged(cdf: Array) -> Array:
 
     The last grid point must be the largest observed outcome, above which no mass is placed.
     """
-    proper = np.sort(np.clip(cdf, 0.0, 1.0), axis=-1)
+    proper = sorted_cdf(cdf)
     proper[..., -1] = 1.0
+    return proper
+
+
+def sorted_cdf(cdf: Array) -> Array:
+    """Distribution functions (..., G) in [0, 1] and ascending; raw ones need not be."""
+    proper = np.clip(cdf, 0.0, 1.0)
+    proper.sort(axis=-1)
     return proper
 
 

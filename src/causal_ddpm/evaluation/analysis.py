@@ -27,7 +27,7 @@ from causal_ddpm.core.truth import Truth
 from causal_ddpm.estimators.api import estimate_with, median_of_repeats, nuisances_of_repeats
 from causal_ddpm.estimators.counterfactual import JointEffects, joint_effects
 from causal_ddpm.estimators.overlap import FEW_EFFECTIVE
-from causal_ddpm.estimators.qte import distribution_curves
+from causal_ddpm.estimators.curves import distribution_curves
 from causal_ddpm.evaluation.diagnostics import (
     Balance,
     NaiveDifference,

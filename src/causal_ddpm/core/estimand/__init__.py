@@ -1,7 +1,33 @@
 """Estimands: plain descriptions of what is asked, one family a file."""
 
+from causal_ddpm.core.estimand.arms import ArmContrast, ArmMeans
 from causal_ddpm.core.estimand.base import Estimand, Group, Needs
-from causal_ddpm.core.estimand.distributions import QTE, PotentialDistributions
-from causal_ddpm.core.estimand.means import ATE, ATT, ATU
+from causal_ddpm.core.estimand.distributions import (
+    QTE,
+    CDFDifference,
+    PotentialDistributions,
+    ShareBelow,
+)
+from causal_ddpm.core.estimand.inequality import GiniEffect, LorenzEffect
+from causal_ddpm.core.estimand.instrument import ITT, LATE
+from causal_ddpm.core.estimand.means import ATE, ATO, ATT, ATU
 
-__all__ = ["ATE", "ATT", "ATU", "QTE", "Estimand", "Group", "Needs", "PotentialDistributions"]
+__all__ = [
+    "ATE",
+    "ATO",
+    "ATT",
+    "ATU",
+    "ITT",
+    "LATE",
+    "QTE",
+    "ArmContrast",
+    "ArmMeans",
+    "CDFDifference",
+    "Estimand",
+    "GiniEffect",
+    "Group",
+    "LorenzEffect",
+    "Needs",
+    "PotentialDistributions",
+    "ShareBelow",
+]
