@@ -233,7 +233,7 @@ def test_what_makes_the_harder_designs_hard():
     assert x.shape == (N, 100)
     assert np.corrcoef(x[:, 50], x[:, 52])[0, 1] == pytest.approx(0.25, abs=0.02)
     # the laws are decided by the first columns alone, over which population values integrate
-    few = HIGH_DIMENSIONAL.integration_points()
+    few = HIGH_DIMENSIONAL.population().x
     assert few.shape[1] == 5
     np.testing.assert_allclose(HIGH_DIMENSIONAL.mean(x, 1), HIGH_DIMENSIONAL.mean(x[:, :5], 1))
     np.testing.assert_allclose(np.corrcoef(few[:, 0], few[:, 2])[0, 1], 0.25, atol=0.01)

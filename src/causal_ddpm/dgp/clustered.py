@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit
 
+from causal_ddpm.core.estimand import Estimand
 from causal_ddpm.core.random import Seed, stream
 from causal_ddpm.core.truth import Truth
 from causal_ddpm.dgp.confounded import (
@@ -102,6 +103,10 @@ class ClusteredDesign:
         """Population effects, by deterministic integration over x; no efficiency bound."""
         known = self.rows.truth()
         return Truth(self.name, known.population, equations=known.equations)
+
+    def truth_of(self, estimand: Estimand) -> dict[str, float]:
+        """Population values of an estimand by the labels of its estimate."""
+        return self.rows.truth_of(estimand)
 
     def law(self, x: Array, arm: int) -> KnownLaw:
         """The law of Y(arm) given a row's own covariates."""

@@ -27,10 +27,10 @@ from functools import cache
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
 from scipy.special import expit
 
 from causal_ddpm.core.data import CausalData
+from causal_ddpm.core.estimand import QTE, Estimand
 from causal_ddpm.core.random import Seed, stream
 from causal_ddpm.core.truth import Truth
 from causal_ddpm.dgp.draw import (
@@ -42,10 +42,10 @@ from causal_ddpm.dgp.draw import (
     seed_number,
 )
 from causal_ddpm.dgp.laws import KnownLaw, Mixture, gaussian
+from causal_ddpm.dgp.population import Population, normal_points, truth_of
 
 Array = NDArray[np.float64]
 QUANTILE_LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)
-_N_INTEGRATION = 2**16
 
 
 def unchanged(z: Array) -> Array:
@@ -130,13 +130,19 @@ class ConfoundedDesign:
         """Population effects and efficiency bounds, by deterministic integration over x."""
         return _population_truth(self)
 
-    def integration_points(self) -> Array:
-        """Covariates over which population values are averaged, (N, n_active or p)."""
-        half = stream(0, "integration").standard_normal(
-            (_N_INTEGRATION, self.n_active or self.n_covariates)
-        )
-        # antithetic: odd functions of x integrate to zero exactly
-        return self.columns(np.vstack([half, -half]))
+    def population(self) -> Population:
+        """Covariates that stand for the population, and what is known at each."""
+        return _population(self)
+
+    def truth_of(self, estimand: Estimand) -> dict[str, float]:
+        """Population values of an estimand by the labels of its estimate.
+
+        Raises
+        ------
+        DataError
+            If the design does not know them.
+        """
+        return truth_of(estimand, self.population())
 
     def mean(self, x: ArrayLike, arm: int) -> Array:
         """E[Y(arm) | x], shape (n,)."""
@@ -158,29 +164,23 @@ class ConfoundedDesign:
 
 
 @cache
+def _population(design: ConfoundedDesign) -> Population:
+    x = design.columns(normal_points(design.n_active or design.n_covariates))
+    laws = (design.law(x, 0), design.law(x, 1))
+    return Population(x, design.treatment_probability(x), laws)
+
+
+@cache
 def _population_truth(design: ConfoundedDesign) -> Truth:
-    x = design.integration_points()
-    e = design.treatment_probability(x)
-    laws = [design.law(x, a) for a in (0, 1)]
-    effect = laws[1].mean() - laws[0].mean()
-    variance = np.column_stack([law.variance() for law in laws])
-    quantiles = {}
-    if all(law.continuous for law in laws):
-        quantiles = {
-            f"QTE({u:g})": _marginal_quantile(laws[1], u) - _marginal_quantile(laws[0], u)
-            for u in QUANTILE_LEVELS
-        }
+    known = design.population()
+    variance = np.column_stack([law.variance() for law in known.laws])
+    quantiles = design.truth_of(QTE(QUANTILE_LEVELS)) if known.continuous else {}
     return Truth(
         design=design.name,
-        population={**mean_effects(effect, e), **quantiles},
-        efficiency_sd=efficiency_sds(effect, variance, e),
+        population={**mean_effects(known.effect, known.e), **quantiles},
+        efficiency_sd=efficiency_sds(known.effect, variance, known.e),
         equations=design.equations,
     )
-
-
-def _marginal_quantile(law: KnownLaw, u: float) -> float:
-    low, high = law.bracket()
-    return float(brentq(lambda y: law.cdf(np.array([y])).mean() - u, low, high, xtol=1e-8))
 
 
 def strong_selection(x: Array) -> Array:
