@@ -26,7 +26,6 @@ from causal_ddpm.core.protocols import OutcomeModel, PropensityModel
 from causal_ddpm.core.random import Seed, seed_sequence
 from causal_ddpm.estimators import needs
 from causal_ddpm.estimators.inference import CATEGORIES, Sampling
-from causal_ddpm.estimators.overlap import check_overlap
 from causal_ddpm.estimators.registry import estimator_for
 from causal_ddpm.estimators.scores import Array
 
@@ -137,7 +136,7 @@ def nuisances_of_repeats(  # noqa: PLR0913 - the arguments of estimate_effects b
 
     def refuse_no_overlap(propensity: Array) -> None:
         for estimand in estimands:
-            check_overlap(estimand, data.treatment, propensity, sampling)
+            needs.INSPECTIONS[need](estimand, data, propensity, sampling)
 
     root = seed_sequence(random_state)
     for r in range(n_repeats):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,6 @@ from causal_ddpm.core.errors import (
 from causal_ddpm.core.estimand import Estimand
 from causal_ddpm.core.estimate import Estimate, influence_covariance
 from causal_ddpm.estimators.scores import Array, row_influence
-from causal_ddpm.nuisance.crossfit import Nuisances
 from causal_ddpm.nuisance.folds import FEW_CLUSTERS, MIN_CLUSTERS
 
 FEW_ROWS = 200
@@ -214,10 +213,34 @@ class Result:
     assumptions: tuple[str, ...] | None = None
 
 
+class CrossFitted(Protocol):
+    """What a record says of the nuisances it holds, of whatever kind."""
+
+    @property
+    def method(self) -> str:
+        """How they were learnt."""
+        ...
+
+    @property
+    def fold_ids(self) -> NDArray[np.int64]:
+        """Fold of each row, shape (n,)."""
+        ...
+
+    @property
+    def n_folds(self) -> int:
+        """Number of folds."""
+        ...
+
+    @property
+    def n_synthetic(self) -> int:
+        """Generated rows that helped to train."""
+        ...
+
+
 def build_estimate(
     result: Result,
     data: CausalData,
-    nuisances: Nuisances,
+    nuisances: CrossFitted,
     estimand: Estimand,
     sampling: Sampling,
     level: float,
@@ -248,7 +271,7 @@ def build_estimate(
         population=result.population or estimand.population,
         method=result.method or nuisances.method,
         n=sampling.n_rows,
-        n_synthetic=getattr(nuisances, "n_synthetic", 0),
+        n_synthetic=nuisances.n_synthetic,
         level=level,
         df=sampling.df,
         clusters=sampling.clusters,

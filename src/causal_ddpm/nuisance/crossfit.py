@@ -64,6 +64,11 @@ class Nuisances:
         """Number of folds."""
         return len(np.unique(self.fold_ids))
 
+    @property
+    def n_synthetic(self) -> int:
+        """Generated rows that helped to train the outcome model of a fold; never counted in n."""
+        return int(self.outcome_report.get("n_synthetic", 0))
+
     def cdf(self, arm: int, y: ArrayLike) -> Array:
         """Out-of-fold P(Y(arm) <= y | x_i) on a grid, shape (n, G).
 
@@ -99,7 +104,7 @@ def fit_nuisances(
     outcome_model : OutcomeModel, optional
         ``PotentialOutcomeModel()``, the diffusion law, by default.
     propensity_model : PropensityModel, optional
-        ``PropensityMix()`` by default.
+        ``PropensityMix()`` by default, ``ArmPropensityMix()`` for several arms.
     n_folds : int
         Number of folds K.
     random_state : int, SeedSequence or None
@@ -122,9 +127,7 @@ def fit_nuisances(
 
         outcome_model = PotentialOutcomeModel()
     if propensity_model is None:
-        from causal_ddpm.nuisance.propensity import PropensityMix
-
-        propensity_model = PropensityMix()
+        propensity_model = _default_propensity(data)
     root = seed_sequence(random_state)
     fold_ids = draw_folds(data, n_folds, seed_sequence(root, "folds"))
     progress("propensity", 0.0)
@@ -146,3 +149,13 @@ def fit_nuisances(
         outcome_report=predictions.report,
         propensity_report=propensity_report,
     )
+
+
+def _default_propensity(data: CausalData) -> PropensityModel:
+    if data.treatment_schema.kind == "arms":
+        from causal_ddpm.nuisance.arm_propensity import ArmPropensityMix
+
+        return ArmPropensityMix()
+    from causal_ddpm.nuisance.propensity import PropensityMix
+
+    return PropensityMix()
