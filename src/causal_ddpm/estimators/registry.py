@@ -14,11 +14,14 @@ from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.estimand import (
     ATE,
+    ATO,
     ATT,
     ATU,
     ITT,
     LATE,
     QTE,
+    ArmContrast,
+    ArmMeans,
     CDFDifference,
     Estimand,
     GiniEffect,
@@ -28,10 +31,12 @@ from causal_ddpm.core.estimand import (
 )
 from causal_ddpm.core.estimate import Estimate
 from causal_ddpm.core.random import Seed
+from causal_ddpm.estimators.arm_effects import ArmEffect
 from causal_ddpm.estimators.ate import MeanEffect
 from causal_ddpm.estimators.distribution import DistributionDifference, DistributionEffect
 from causal_ddpm.estimators.inequality import InequalityEffect
 from causal_ddpm.estimators.iv import InstrumentEffect
+from causal_ddpm.estimators.overlap_weighted import OverlapWeightedEffect
 from causal_ddpm.estimators.qte import QuantileEffect
 
 
@@ -47,6 +52,9 @@ ESTIMATORS: dict[type[Estimand], Callable[[Any, Seed], Estimator]] = {
     ATE: lambda estimand, seed: MeanEffect(estimand),
     ATT: lambda estimand, seed: MeanEffect(estimand),
     ATU: lambda estimand, seed: MeanEffect(estimand),
+    ATO: lambda estimand, seed: OverlapWeightedEffect(estimand),
+    ArmContrast: lambda estimand, seed: ArmEffect(estimand),
+    ArmMeans: lambda estimand, seed: ArmEffect(estimand),
     LATE: lambda estimand, seed: InstrumentEffect(estimand),
     ITT: lambda estimand, seed: InstrumentEffect(estimand),
     QTE: QuantileEffect,

@@ -18,10 +18,11 @@ from causal_ddpm.core.parallel import run_jobs
 from causal_ddpm.core.progress import Progress, silent
 from causal_ddpm.core.protocols import Array, Learner, OutcomePredictions
 from causal_ddpm.core.random import Seed, integer_seed
-from causal_ddpm.core.treatment import require_binary
+from causal_ddpm.nuisance.arm_propensity import arms_log_loss, checked_n_arms, normalised
+from causal_ddpm.nuisance.arms import fit_arms
 from causal_ddpm.nuisance.encoding import Encoder
 from causal_ddpm.nuisance.learners.sklearn_learner import SklearnLearner, fit_clone, is_sklearn
-from causal_ddpm.nuisance.propensity import GUARD, both_arms, log_loss
+from causal_ddpm.nuisance.propensity import GUARD, both_arms
 from causal_ddpm.nuisance.stack import LocationStack
 
 
@@ -53,12 +54,12 @@ class LearnerOutcomeModel:
         progress: Progress = silent,
     ) -> OutcomePredictions:
         """Predict each row from a fit on the other folds; see the OutcomeModel protocol."""
-        require_binary(data.treatment_schema, "LearnerOutcomeModel")
+        n_arms = checked_n_arms(data)
         learner = as_learner(self.learner)
         stack = LocationStack((learner,), encoder=self.encoder)
         folds = np.unique(fold_ids)
         jobs = [(stack, data, fold_ids != k, integer_seed(random_state, int(k))) for k in folds]
-        mean = np.empty((data.n, 2))
+        mean = np.empty((data.n, n_arms))
         for done, (k, predicted) in enumerate(
             zip(folds, run_jobs(_fit_and_predict, jobs, n_jobs), strict=True), start=1
         ):
@@ -94,18 +95,19 @@ class LearnerPropensityModel:
     def cross_fit(
         self, data: CausalData, fold_ids: NDArray[np.int64], random_state: Seed, n_jobs: int = 1
     ) -> tuple[Array, Mapping[str, Any]]:
-        """Out-of-fold probabilities, shape (n, 2); see the PropensityModel protocol."""
-        require_binary(data.treatment_schema, "the propensity")
+        """Out-of-fold probabilities, shape (n, A); see the PropensityModel protocol."""
+        n_arms = checked_n_arms(data)
         folds = np.unique(fold_ids)
         jobs = [(self, data, fold_ids != k, integer_seed(random_state, int(k))) for k in folds]
-        treated = np.empty(data.n)
-        for k, p in zip(folds, run_jobs(_classify, jobs, n_jobs), strict=True):
-            treated[fold_ids == k] = np.clip(p, GUARD, 1 - GUARD)
+        p = np.empty((data.n, n_arms))
+        for k, predicted in zip(folds, run_jobs(_classify, jobs, n_jobs), strict=True):
+            p[fold_ids == k] = predicted
+        e = both_arms(np.clip(p[:, 1], GUARD, 1 - GUARD)) if n_arms == 2 else normalised(p)
         report = {
             "method": type(self.classifier).__name__,
-            "log_loss": log_loss(treated, data.treatment, data.weights),
+            "log_loss": arms_log_loss(e, data.treatment, data.weights),
         }
-        return both_arms(treated), report
+        return e, report
 
 
 def as_learner(model: Any) -> Learner:
@@ -128,7 +130,7 @@ def _fit_and_predict(
     stack: LocationStack, data: CausalData, train: NDArray[np.bool_], seed: int
 ) -> Array:
     covariates, weights = _training(data, train)
-    fitted = stack.fit(covariates, data.treatment[train], data.outcome[train], weights, seed)
+    fitted = fit_arms(stack, covariates, data.treatment[train], data.outcome[train], weights, seed)
     return fitted.predict(data.covariates.rows(~train))[:, :, 0]
 
 
@@ -139,5 +141,4 @@ def _classify(
     encoder = model.encoder.fit(covariates, weights)
     x, labels = encoder.transform(covariates), data.treatment[train].astype(float)
     fitted = fit_clone(model.classifier, x, labels, weights, seed)
-    treated = int(np.flatnonzero(fitted.classes_ == 1)[0])
-    return fitted.predict_proba(encoder.transform(data.covariates.rows(~train)))[:, treated]
+    return fitted.predict_proba(encoder.transform(data.covariates.rows(~train)))

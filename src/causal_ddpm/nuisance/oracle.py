@@ -21,9 +21,10 @@ class OracleOutcomeModel:
 
     Parameters
     ----------
-    mean_functions : sequence of two callables
-        Arm 0 and arm 1; each takes the covariate values (n, p) and returns means, shape (n,).
-    law_functions : sequence of two callables, optional
+    mean_functions : sequence of callables
+        One an arm, in the order of codes; each takes the covariate values (n, p) and returns
+        means, shape (n,).
+    law_functions : sequence of callables, optional
         Likewise, each returning a RowLaw of n rows.
     """
 
@@ -50,7 +51,13 @@ class OracleOutcomeModel:
 
 @dataclass(frozen=True, eq=False)
 class OraclePropensityModel:
-    """P(A = 1 | x) from a known function of the covariate values (n, p)."""
+    """The propensity from a known function of the covariate values (n, p).
+
+    Parameters
+    ----------
+    probability : callable
+        Returns P(A = 1 | x), shape (n,), or P(A = a | x) of every arm, shape (n, A).
+    """
 
     probability: Callable[[Array], Array]
 
@@ -61,6 +68,7 @@ class OraclePropensityModel:
         random_state: Seed = None,
         n_jobs: int = 1,
     ) -> tuple[Array, Mapping[str, Any]]:
-        """The truth at every row, shape (n, 2)."""
-        p = np.broadcast_to(self.probability(data.covariates.values), (data.n,)).astype(float)
-        return both_arms(p), {"method": "oracle"}
+        """The truth at every row, shape (n, A)."""
+        p = np.asarray(self.probability(data.covariates.values), dtype=float)
+        e = p if p.ndim == 2 else both_arms(np.broadcast_to(p, (data.n,)))
+        return e, {"method": "oracle"}

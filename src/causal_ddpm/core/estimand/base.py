@@ -37,6 +37,11 @@ class Estimand:
         """The same in words."""
         return f"{self.group} units"
 
+    @property
+    def overlap_needed(self) -> str:
+        """What must have been possible for whom, in words."""
+        return "every unit could have been treated or untreated"
+
     def check_treatment(self, treatment: Treatment) -> None:
         """Refuse a treatment of which the question cannot be asked.
 

@@ -5,6 +5,7 @@ With potential outcomes Y(1), Y(0), treatment A and covariates X:
 - ATE = E[Y(1) - Y(0)]
 - ATT = E[Y(1) - Y(0) | A = 1]
 - ATU = E[Y(1) - Y(0) | A = 0]
+- ATO = E[h (Y(1) - Y(0))] / E[h],  h = e(X) (1 - e(X)),  e(X) = P(A = 1 | X)
 """
 
 from __future__ import annotations
@@ -33,6 +34,11 @@ class ATT(Estimand):
         """The treated."""
         return "treated"
 
+    @property
+    def overlap_needed(self) -> str:
+        """What must have been possible for whom, in words."""
+        return "every treated unit could have gone untreated"
+
 
 @dataclass(frozen=True)
 class ATU(Estimand):
@@ -44,3 +50,30 @@ class ATU(Estimand):
     def group(self) -> Group:
         """The untreated."""
         return "untreated"
+
+    @property
+    def overlap_needed(self) -> str:
+        """What must have been possible for whom, in words."""
+        return "every untreated unit could have been treated"
+
+
+@dataclass(frozen=True)
+class ATO(Estimand):
+    """Average effect in the overlap: every unit counts with h = e (1 - e).
+
+    Units whose treatment was a toss-up count most, units that were all but certain of theirs hardly
+    at all (Li, Morgan and Zaslavsky 2018). Who they are depends on how treatment came about, so the
+    answer is about a population of its own; no propensity is divided by.
+    """
+
+    name: ClassVar[str] = "ATO"
+
+    @property
+    def population(self) -> str:
+        """The units in words."""
+        return "units in the overlap"
+
+    @property
+    def overlap_needed(self) -> str:
+        """What must have been possible for whom, in words."""
+        return "some units could have been treated or untreated; the effect is theirs"
