@@ -14,6 +14,7 @@ from causal_ddpm.dgp.clustered import CLUSTERED
 from causal_ddpm.dgp.confounded import BIMODAL, GAUSS, LINEAR, NO_EFFECT
 from causal_ddpm.dgp.heavy_tails import HEAVY_TAILS
 from causal_ddpm.dgp.high_dimensional import HIGH_DIMENSIONAL
+from causal_ddpm.dgp.instrument_design import INSTRUMENT, ONE_SIDED
 from causal_ddpm.dgp.weak_overlap import WEAK_OVERLAP
 
 _DESIGNS: tuple[Design, ...] = (
@@ -27,6 +28,8 @@ _DESIGNS: tuple[Design, ...] = (
     BINARY_OUTCOME,
     CLUSTERED,
     HIGH_DIMENSIONAL,
+    INSTRUMENT,
+    ONE_SIDED,
 )
 
 
