@@ -3,8 +3,12 @@
 With covariates x of the population, propensity e(x), laws F_a(y | x) of Y(a), effects
 tau(x) = E[Y(1) - Y(0) | x] and group weights g(x) = 1 (all), e(x) (treated), 1 - e(x) (untreated),
 
-    mean effect        E[g tau] / E[g]                   ATO: g = e (1 - e)
-    distribution       F_a(y) = E[g F_a(y | x)] / E[g]   QTE(u) = F_1^-1(u) - F_0^-1(u)
+    mean effect     E[g tau] / E[g]                    ATO: g = e (1 - e)
+    distribution    F_a(y) = E[g F_a(y | x)] / E[g]    QTE(u) = F_1^-1(u) - F_0^-1(u)
+    Lorenz curve    L_a(p) = integral of max(p - F_a, 0) / mu_a
+    Gini            1 - integral of (1 - F_a)^2 / mu_a  (outcomes not below zero)
+    projection      of tau on columns, (E[z z'])^-1 E[z tau]
+    value of pi     E[pi(x) Y(1) + (1 - pi(x)) Y(0)]
 
 Averages run over a Sobol sequence and its mirror image: deterministic, and exact for odd functions
 of x. :func:`truth_of` gives the values under the labels that estimates carry.
@@ -22,16 +26,33 @@ from scipy.optimize import brentq
 from scipy.special import ndtri
 
 from causal_ddpm.core.errors import DataError
-from causal_ddpm.core.estimand import ATE, ATT, ATU, QTE, Estimand
-from causal_ddpm.core.estimand.base import Group
+from causal_ddpm.core.estimand import (
+    ATE,
+    ATO,
+    ATT,
+    ATU,
+    QTE,
+    ArmContrast,
+    ArmMeans,
+    CDFDifference,
+    Estimand,
+    GiniEffect,
+    Group,
+    LorenzEffect,
+    ShareBelow,
+)
+from causal_ddpm.core.estimand.arms import ALL
+from causal_ddpm.core.treatment import Treatment
 from causal_ddpm.dgp.laws import KnownLaw
 
 Array = NDArray[np.float64]
-_LOG2_POINTS = 15
+_LOG2_POINTS = 14
+_NODES = 200
+_BINARY = Treatment("binary", ("d",), (0, 1))
 
 
 def normal_points(p: int) -> Array:
-    """Points that stand for N(0, I_p), shape (2^16, p): a Sobol sequence and its mirror image."""
+    """Points that stand for N(0, I_p), shape (2^15, p): a Sobol sequence and its mirror image."""
     from scipy.stats import qmc
 
     u = qmc.Sobol(p, scramble=False).random_base2(_LOG2_POINTS) + 0.5 / 2**_LOG2_POINTS
@@ -119,21 +140,106 @@ def truth_of(estimand: Estimand, population: Population) -> dict[str, float]:
     if type(estimand) not in _TRUTHS:
         known = ", ".join(kind.name for kind in _TRUTHS)
         raise DataError(f"no truth of the {estimand.name} is known here", known)
-    return _TRUTHS[type(estimand)](estimand, population)
+    labels, values = _TRUTHS[type(estimand)](estimand, population)
+    return {label: float(value) for label, value in zip(labels, values, strict=True)}
 
 
-def _mean_effect(estimand: Estimand, population: Population) -> dict[str, float]:
-    return {estimand.name: float(population.weights(estimand.group) @ population.effect)}
+Labelled = tuple[Sequence[str], Sequence[float] | Array]
 
 
-def _quantile_effects(estimand: QTE, population: Population) -> dict[str, float]:
+def _mean_effect(estimand: Estimand, population: Population) -> Labelled:
+    return [estimand.name], [population.weights(estimand.group) @ population.effect]
+
+
+def _overlap_effect(estimand: ATO, population: Population) -> Labelled:
+    h = population.e * (1 - population.e)
+    return [estimand.name], [h @ population.effect / h.sum()]
+
+
+def _arm_means(estimand: ArmMeans | ArmContrast, population: Population) -> Labelled:
+    group: Group = "all"
+    if estimand.among != ALL:
+        group = "treated" if estimand.meant(_BINARY) else "untreated"
+    means = [population.weights(group) @ law.mean() for law in population.laws]
+    asked = [means[a] for a in estimand.asked(_BINARY)]
+    values = asked if isinstance(estimand, ArmMeans) else [asked[0] - asked[1]]
+    return estimand.labels(_BINARY), values
+
+
+def _quantile_effects(estimand: QTE, population: Population) -> Labelled:
     q0, q1 = (population.quantile(a, estimand.levels, estimand.among) for a in (0, 1))
-    return {f"QTE({u:g})": float(d) for u, d in zip(estimand.levels, q1 - q0, strict=True)}
+    return estimand.labels, q1 - q0
 
 
-_TRUTHS: dict[type[Estimand], Callable[[Any, Population], dict[str, float]]] = {
+def _cdf_difference(estimand: CDFDifference, population: Population) -> Labelled:
+    if estimand.points is None:
+        raise _depends_on_data(estimand, "points")
+    f0, f1 = (population.cdf(a, estimand.points, estimand.among) for a in (0, 1))
+    return estimand.labels_at(estimand.points), f1 - f0
+
+
+def _shares_below(estimand: ShareBelow, population: Population) -> Labelled:
+    points = np.nextafter(np.asarray(estimand.thresholds), -np.inf)
+    f0, f1 = (population.cdf(a, points, estimand.among) for a in (0, 1))
+    return estimand.labels, np.concatenate([f1 - f0, f1, f0])
+
+
+def _gini(estimand: GiniEffect, population: Population) -> Labelled:
+    g0, g1 = (_gini_of(population, a, estimand.among) for a in (0, 1))
+    return estimand.labels, [g1 - g0, g1, g0]
+
+
+def _gini_of(population: Population, arm: int, group: Group) -> float:
+    mean = _positive_mean(population, arm, group)
+    t, w = _unit_nodes()
+    y, slope = mean * t / (1 - t), mean / (1 - t) ** 2  # all of the half line
+    return float(1 - w * slope @ (1 - population.cdf(arm, y, group)) ** 2 / mean)
+
+
+def _lorenz(estimand: LorenzEffect, population: Population) -> Labelled:
+    l0, l1 = (_lorenz_of(population, a, estimand) for a in (0, 1))
+    return estimand.labels, l1 - l0
+
+
+def _lorenz_of(population: Population, arm: int, estimand: LorenzEffect) -> Array:
+    group, (t, w) = estimand.among, _unit_nodes()
+    mean = _positive_mean(population, arm, group)
+    ends = population.quantile(arm, estimand.levels, group)
+    areas = [
+        q * w @ (p - population.cdf(arm, q * t, group))
+        for p, q in zip(estimand.levels, ends, strict=True)
+    ]
+    return np.array(areas) / mean
+
+
+def _positive_mean(population: Population, arm: int, group: Group) -> float:
+    if population.laws[arm].bracket()[0] < 0:
+        raise DataError("outcomes of the design fall below zero", "a design of amounts")
+    return float(population.weights(group) @ population.laws[arm].mean())
+
+
+def _unit_nodes() -> tuple[Array, Array]:
+    """Gauss-Legendre nodes and weights on (0, 1)."""
+    t, w = np.polynomial.legendre.leggauss(_NODES)
+    return (t + 1) / 2, w / 2
+
+
+def _depends_on_data(estimand: Estimand, setting: str) -> DataError:
+    return DataError(
+        f"without {setting} the {estimand.name} depends on the data", f"{setting} given explicitly"
+    )
+
+
+_TRUTHS: dict[type[Estimand], Callable[[Any, Population], Labelled]] = {
     ATE: _mean_effect,
     ATT: _mean_effect,
     ATU: _mean_effect,
+    ATO: _overlap_effect,
+    ArmMeans: _arm_means,
+    ArmContrast: _arm_means,
     QTE: _quantile_effects,
+    CDFDifference: _cdf_difference,
+    ShareBelow: _shares_below,
+    GiniEffect: _gini,
+    LorenzEffect: _lorenz,
 }
