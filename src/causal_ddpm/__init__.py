@@ -26,7 +26,20 @@ _HOMES = {
         "SmallSampleWarning",
         "SyntheticDataError",
     ],
-    "causal_ddpm.core.estimand": ["ATE", "ATT", "ATU", "QTE", "PotentialDistributions"],
+    "causal_ddpm.core.estimand": [
+        "ATE",
+        "ATO",
+        "ATT",
+        "ATU",
+        "QTE",
+        "ArmContrast",
+        "ArmMeans",
+        "PotentialDistributions",
+        "BLP",
+        "GATE",
+        "BudgetRule",
+        "PolicyValue",
+    ],
     "causal_ddpm.core.estimate": ["EffectCurve", "Estimate"],
     "causal_ddpm.dgp.ai_adoption": ["AIAdoption"],
     "causal_ddpm.dgp.catalog": ["catalog"],
@@ -50,9 +63,13 @@ _HOMES = {
     "causal_ddpm.diffusion.joint": ["FittedJoint", "JointDiffusion"],
     "causal_ddpm.diffusion.vector": ["VectorDiffusion", "train_vector"],
     "causal_ddpm.estimators.api": ["estimate_effects"],
+    "causal_ddpm.estimators.cate": ["ConditionalEffects", "conditional_effects"],
     "causal_ddpm.estimators.counterfactual": ["JointEffects", "joint_effects"],
     "causal_ddpm.evaluation.analysis": ["Analysis", "analyse"],
+    "causal_ddpm.evaluation.augmentation": ["Augmented", "augment"],
+    "causal_ddpm.evaluation.augmentation_check": ["AugmentationCheck", "augmentation_check"],
     "causal_ddpm.framework": ["CausalConfig", "CausalInferenceFramework"],
+    "causal_ddpm.nuisance.augmented": ["AugmentedOutcomeModel"],
     "causal_ddpm.nuisance.crossfit": ["Nuisances", "fit_nuisances"],
     "causal_ddpm.nuisance.law": ["PotentialOutcomeLaw"],
     "causal_ddpm.nuisance.market": ["FittedMarket", "MarketModel"],
@@ -84,9 +101,16 @@ if TYPE_CHECKING:
     )
     from causal_ddpm.core.estimand import (
         ATE as ATE,
+        ATO as ATO,
         ATT as ATT,
         ATU as ATU,
+        BLP as BLP,
+        GATE as GATE,
         QTE as QTE,
+        ArmContrast as ArmContrast,
+        ArmMeans as ArmMeans,
+        BudgetRule as BudgetRule,
+        PolicyValue as PolicyValue,
         PotentialDistributions as PotentialDistributions,
     )
     from causal_ddpm.core.estimate import EffectCurve as EffectCurve, Estimate as Estimate
@@ -124,15 +148,25 @@ if TYPE_CHECKING:
         train_vector as train_vector,
     )
     from causal_ddpm.estimators.api import estimate_effects as estimate_effects
+    from causal_ddpm.estimators.cate import (
+        ConditionalEffects as ConditionalEffects,
+        conditional_effects as conditional_effects,
+    )
     from causal_ddpm.estimators.counterfactual import (
         JointEffects as JointEffects,
         joint_effects as joint_effects,
     )
     from causal_ddpm.evaluation.analysis import Analysis as Analysis, analyse as analyse
+    from causal_ddpm.evaluation.augmentation import Augmented as Augmented, augment as augment
+    from causal_ddpm.evaluation.augmentation_check import (
+        AugmentationCheck as AugmentationCheck,
+        augmentation_check as augmentation_check,
+    )
     from causal_ddpm.framework import (
         CausalConfig as CausalConfig,
         CausalInferenceFramework as CausalInferenceFramework,
     )
+    from causal_ddpm.nuisance.augmented import AugmentedOutcomeModel as AugmentedOutcomeModel
     from causal_ddpm.nuisance.crossfit import Nuisances as Nuisances, fit_nuisances as fit_nuisances
     from causal_ddpm.nuisance.law import PotentialOutcomeLaw as PotentialOutcomeLaw
     from causal_ddpm.nuisance.market import FittedMarket as FittedMarket, MarketModel as MarketModel

@@ -17,15 +17,20 @@ from causal_ddpm.core.estimand import (
     ATO,
     ATT,
     ATU,
+    BLP,
+    GATE,
     ITT,
     LATE,
     QTE,
     ArmContrast,
     ArmMeans,
+    BudgetRule,
     CDFDifference,
+    DoseResponse,
     Estimand,
     GiniEffect,
     LorenzEffect,
+    PolicyValue,
     PotentialDistributions,
     ShareBelow,
 )
@@ -34,9 +39,13 @@ from causal_ddpm.core.random import Seed
 from causal_ddpm.estimators.arm_effects import ArmEffect
 from causal_ddpm.estimators.ate import MeanEffect
 from causal_ddpm.estimators.distribution import DistributionDifference, DistributionEffect
+from causal_ddpm.estimators.dose import DoseCurve
+from causal_ddpm.estimators.groups import GroupEffects
 from causal_ddpm.estimators.inequality import InequalityEffect
 from causal_ddpm.estimators.iv import InstrumentEffect
 from causal_ddpm.estimators.overlap_weighted import OverlapWeightedEffect
+from causal_ddpm.estimators.policy import RuleValue
+from causal_ddpm.estimators.projection import LinearPredictor
 from causal_ddpm.estimators.qte import QuantileEffect
 
 
@@ -57,12 +66,17 @@ ESTIMATORS: dict[type[Estimand], Callable[[Any, Seed], Estimator]] = {
     ArmMeans: lambda estimand, seed: ArmEffect(estimand),
     LATE: lambda estimand, seed: InstrumentEffect(estimand),
     ITT: lambda estimand, seed: InstrumentEffect(estimand),
+    GATE: lambda estimand, seed: GroupEffects(estimand),
+    BLP: lambda estimand, seed: LinearPredictor(estimand),
+    PolicyValue: lambda estimand, seed: RuleValue(estimand),
+    BudgetRule: lambda estimand, seed: RuleValue(estimand),
     QTE: QuantileEffect,
     PotentialDistributions: DistributionEffect,
     CDFDifference: DistributionDifference,
     ShareBelow: DistributionDifference,
     GiniEffect: InequalityEffect,
     LorenzEffect: InequalityEffect,
+    DoseResponse: lambda estimand, seed: DoseCurve(estimand),
 }
 """By the type of the estimand: from an estimand and a seed (of the bootstrap) to its estimator."""
 

@@ -8,26 +8,34 @@ from causal_ddpm.core.estimand.distributions import (
     PotentialDistributions,
     ShareBelow,
 )
+from causal_ddpm.core.estimand.dose import DoseResponse
+from causal_ddpm.core.estimand.groups import BLP, GATE
 from causal_ddpm.core.estimand.inequality import GiniEffect, LorenzEffect
 from causal_ddpm.core.estimand.instrument import ITT, LATE
 from causal_ddpm.core.estimand.means import ATE, ATO, ATT, ATU
+from causal_ddpm.core.estimand.policies import BudgetRule, PolicyValue
 
 __all__ = [
     "ATE",
     "ATO",
     "ATT",
     "ATU",
+    "BLP",
+    "GATE",
     "ITT",
     "LATE",
     "QTE",
     "ArmContrast",
     "ArmMeans",
+    "BudgetRule",
     "CDFDifference",
+    "DoseResponse",
     "Estimand",
     "GiniEffect",
     "Group",
     "LorenzEffect",
     "Needs",
+    "PolicyValue",
     "PotentialDistributions",
     "ShareBelow",
 ]

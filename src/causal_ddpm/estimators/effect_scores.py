@@ -1,0 +1,168 @@
+"""The doubly robust score of each row's effect, and least squares on it.
+
+With mu_a, e_a the out-of-fold nuisances of :mod:`causal_ddpm.estimators.scores` and c its bound,
+
+    Gamma_a = mu_a + 1{D = a} (Y - mu_a) / max(e_a, c),   psi = Gamma_1 - Gamma_0,
+
+E[psi | x] = tau(x) = E[Y(1) - Y(0) | x] if either nuisance is right (Robins and Rotnitzky 1995).
+Whatever is a mean, a regression or a sum of tau over groups of x is the same of psi, and its error
+is that of psi as if psi had been observed (Semenova and Chernozhukov 2021; Athey and Wager 2021).
+
+The predicted effect is S = mu_1 - mu_0, out of fold.
+
+**Least squares** of psi on z (n, q) under row weights w: coef = Q^-1 E_w[z psi], Q = E_w[z z'],
+
+    phi = Q^-1 z (psi - z'coef).
+
+**The line** of the effect on its prediction (Chernozhukov, Demirer, Duflo and Fernandez-Val 2025),
+
+    tau ~ beta_1 + beta_2 (S - mean of S in the row's fold),
+
+has beta_1 = E[tau] with influence psi - beta_1 (the centring is estimated as well) and the slope
+beta_2 with that of least squares; beta_2 = 1 if predictions are right on average, 0 if they tell
+nothing. S is centred in its fold for the reason given in :mod:`causal_ddpm.estimators.ranking`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causal_ddpm.core.covariates import Column
+from causal_ddpm.core.data import CausalData
+from causal_ddpm.core.errors import ConvergenceError, DataError, NotIdentifiedError
+from causal_ddpm.core.estimand import Estimand
+from causal_ddpm.estimators import scores
+from causal_ddpm.estimators.inference import Note, Sampling
+from causal_ddpm.estimators.overlap import check_overlap
+from causal_ddpm.estimators.scores import Array
+from causal_ddpm.nuisance.crossfit import Nuisances
+
+
+@dataclass(frozen=True, eq=False)
+class EffectScores:
+    """Scores of the rows of one data set.
+
+    Parameters
+    ----------
+    arms : ndarray, shape (n, 2)
+        Gamma_0 and Gamma_1.
+    predicted : ndarray, shape (n,)
+        S.
+    fold_ids : ndarray of int, shape (n,)
+    sampling : Sampling
+    notes : list of Note
+        Warnings about overlap.
+    details : mapping
+        The bound, and how well the arms can be compared; JSON-ready.
+    """
+
+    arms: Array
+    predicted: Array
+    fold_ids: NDArray[np.int64]
+    sampling: Sampling
+    notes: list[Note]
+    details: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, estimand: Estimand, data: CausalData, nuisances: Nuisances) -> EffectScores:
+        """Score every row.
+
+        Raises
+        ------
+        DataError
+            If the treatment is not binary, or there are fewer than five clusters.
+        OverlapError
+            If the arms cannot be compared.
+        ConvergenceError
+            If the nuisances are no finite numbers.
+        """
+        estimand.check_treatment(data.treatment_schema)
+        sampling = Sampling.of(data)
+        d, y, mu, e = data.treatment, data.outcome, nuisances.mean, nuisances.propensity
+        comparisons, notes = check_overlap(estimand, d, e, sampling)
+        c = scores.clip_bound(d, data.weights)
+        omega = scores.ate_weights(d, e, c)
+        arms = mu + (d[:, None] == np.arange(2)) * (omega * (y - mu[np.arange(len(y)), d]))[:, None]
+        if not np.isfinite(arms).all():
+            raise ConvergenceError(
+                f"The {estimand.name} cannot be computed: the nuisances ({nuisances.method}) hold "
+                "missing or infinite values; expected finite ones. Check the outcome and "
+                "propensity models with causal_ddpm.testing."
+            )
+        details = {
+            "clip_bound": c,
+            "n_clipped": sum(k.n_clipped for k in comparisons),
+            "overlap": [k.to_dict() for k in comparisons],
+        }
+        return cls(arms, mu[:, 1] - mu[:, 0], nuisances.fold_ids, sampling, notes, details)
+
+    @property
+    def effect(self) -> Array:
+        """psi of each row, shape (n,)."""
+        return self.arms[:, 1] - self.arms[:, 0]
+
+
+def confounder(name: str, data: CausalData) -> tuple[Column, Array]:
+    """A confounder's schema and values, shape (n,).
+
+    Raises
+    ------
+    DataError
+        If there is none of that name.
+    """
+    if name not in data.confounder_names:
+        raise DataError(
+            f"there is no confounder '{name}'",
+            "one of " + ", ".join(data.confounder_names),
+            "Name the column among the confounders of CausalData.",
+        )
+    place = data.confounder_names.index(name)
+    return data.covariates.columns[place], data.covariates.values[:, place]
+
+
+def least_squares(psi: Array, z: Array, w: Array) -> tuple[Array, Array]:
+    """Coefficients (q,) and influence values (n, q) of psi (n,) on z (n, q).
+
+    z must have full rank.
+    """
+    q = (z * w[:, None]).T @ z / w.sum()
+    coef = np.linalg.solve(q, z.T @ (w * psi) / w.sum())
+    return coef, np.linalg.solve(q, (z * (psi - z @ coef)[:, None]).T).T
+
+
+def centred_in_folds(values: Array, fold_ids: NDArray[np.int64], w: Array) -> Array:
+    """Values (n,) less their weighted mean in the row's fold."""
+    codes = np.unique(fold_ids, return_inverse=True)[1]
+    totals = np.bincount(codes, weights=w)
+    sums = np.bincount(codes, weights=w * values)
+    return values - np.divide(sums, totals, out=np.zeros_like(sums), where=totals > 0)[codes]
+
+
+def effect_line(psi: Array, centred: Array, w: Array) -> tuple[Array, Array]:
+    """beta_1 and beta_2, shape (2,), and their influence values, shape (n, 2).
+
+    Parameters
+    ----------
+    psi, centred, w : ndarray, shape (n,)
+        Scores, predictions less their fold's mean, row weights.
+
+    Raises
+    ------
+    NotIdentifiedError
+        If the predictions do not differ.
+    """
+    scale = np.sqrt(w @ centred**2 / w.sum())
+    if scale <= 1e-12 * max(1.0, float(np.abs(psi).max())):
+        raise NotIdentifiedError(
+            "The models predict the same effect for every unit of a fold; expected effects that "
+            "differ, for a slope or groups by predicted effect. Ask for the ATE, or for GATE and "
+            "BLP(on=...) by confounders."
+        )
+    coef, phi = least_squares(psi, np.column_stack([np.ones_like(psi), centred]), w)
+    phi[:, 0] = psi - coef[0]
+    return coef, phi
