@@ -21,6 +21,7 @@ from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.errors import CausalDDPMError, DataError
 from causal_ddpm.core.estimand import ATE, ATT, Estimand
 from causal_ddpm.core.random import seed_sequence
+from causal_ddpm.core.rows import frame_of
 from causal_ddpm.core.synthetic import SYNTHETIC_MARKER
 from causal_ddpm.nuisance.crossfit import Nuisances, fit_nuisances
 
@@ -312,7 +313,7 @@ class CausalInferenceFramework:
         """
         import pandas as pd
 
-        observed = _rows(dataset)
+        observed = frame_of(dataset)
         flipped = observed.copy()
         flipped[dataset.treatment_name] = 1 - dataset.treatment
         flipped[dataset.outcome_name] = np.where(
@@ -427,23 +428,5 @@ def _row_hashes(data: CausalData) -> NDArray[np.uint64]:
     """One hash a row over its outcome, treatment and confounders, whatever the schema's order."""
     import pandas as pd
 
-    frame = _rows(data)[[data.treatment_name, data.outcome_name, *sorted(data.confounder_names)]]
+    frame = frame_of(data)[[data.treatment_name, data.outcome_name, *sorted(data.confounder_names)]]
     return np.asarray(pd.util.hash_pandas_object(frame, index=False), dtype=np.uint64)
-
-
-def _rows(data: CausalData) -> pd.DataFrame:
-    """The used columns of a data set as a frame: roles that were given, categories as texts."""
-    import pandas as pd
-
-    columns: dict[str, Any] = {data.treatment_name: data.treatment, data.outcome_name: data.outcome}
-    for column, values in zip(data.covariates.columns, data.covariates.values.T, strict=True):
-        if column.kind == "categorical":
-            levels = np.array([*column.categories, None], dtype=object)
-            columns[column.name] = levels[np.where(np.isnan(values), -1, values).astype(int)]
-        else:
-            columns[column.name] = values
-    if data.weights_name is not None:
-        columns[data.weights_name] = data.weights
-    if data.clusters_name is not None:
-        columns[data.clusters_name] = data.clusters
-    return pd.DataFrame(columns)
