@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from causal_ddpm.core.errors import DataError, SyntheticDataError
+from causal_ddpm.core.multiplicity import Adjustment, adjusted_p_values, null_draws
 
 Array = NDArray[np.float64]
 SCHEMA_VERSION = 1
@@ -161,30 +162,37 @@ class Estimate:
         return float(stats.norm.ppf(q) if self.df is None else stats.t.ppf(q, self.df))
 
     def _critical_simultaneous(self, level: float) -> float:
-        se = np.sqrt(np.diag(self.cov))
-        ok = se > 0
-        if not ok.any():
-            return 0.0
-        if self.bootstrap is not None:
-            t = np.abs(self.bootstrap - self.values)[:, ok] / se[ok]
-        else:
-            corr = self.cov[np.ix_(ok, ok)] / np.outer(se[ok], se[ok])
-            rng = np.random.default_rng(0)
-            z = rng.multivariate_normal(np.zeros(len(corr)), corr, size=20_000, method="eigh")
-            if self.df is not None:
-                z /= np.sqrt(rng.chisquare(self.df, size=(len(z), 1)) / self.df)
-            t = np.abs(z)
-        return float(np.quantile(t.max(axis=1), level))
+        return float(np.quantile(self._null_draws().max(axis=1), level))
 
-    def test(self, null: ArrayLike = 0.0) -> pd.DataFrame:
-        """t statistics and two-sided p-values of value = null, one row an entry."""
+    def _null_draws(self) -> Array:
+        return null_draws(self.values, self.cov, self.df, self.bootstrap)
+
+    def test(self, null: ArrayLike = 0.0, adjust: Adjustment | None = None) -> pd.DataFrame:
+        """t statistics and two-sided p-values of value = null, one row an entry.
+
+        Parameters
+        ----------
+        null : array_like
+            One value, or one an entry.
+        adjust : {"holm", "benjamini-hochberg", "max-t", "romano-wolf"}, optional
+            Adds ``p_adjusted``, which takes into account that many questions were asked; see
+            :mod:`causal_ddpm.core.multiplicity`.
+
+        Raises
+        ------
+        DataError
+            If ``adjust`` is unknown.
+        """
         se = np.sqrt(np.diag(self.cov))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            t = (self.values - np.asarray(null, dtype=float)) / se
+        gap = self.values - np.asarray(null, dtype=float)
+        exact = np.where(gap == 0, 0.0, np.copysign(np.inf, gap))
+        t = np.divide(gap, se, out=exact, where=se > 0)
         law = stats.norm if self.df is None else stats.t(self.df)
-        return pd.DataFrame(
-            {"statistic": t, "p_value": 2 * law.sf(np.abs(t))}, index=list(self.labels)
-        )
+        p_values = 2 * law.sf(np.abs(t))
+        table = pd.DataFrame({"statistic": t, "p_value": p_values}, index=list(self.labels))
+        if adjust is None:
+            return table
+        return table.assign(p_adjusted=adjusted_p_values(t, p_values, self._null_draws(), adjust))
 
     # -- combining -------------------------------------------------------------------------
     def contrast(self, matrix: ArrayLike, labels: Sequence[str] | None = None) -> Estimate:
