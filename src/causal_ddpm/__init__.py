@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "causal_ddpm.core.combine": ["combine_estimates"],
     "causal_ddpm.core.data": ["CausalData"],
     "causal_ddpm.core.errors": [
         "CausalDDPMError",
@@ -68,6 +69,8 @@ _HOMES = {
     "causal_ddpm.evaluation.analysis": ["Analysis", "analyse"],
     "causal_ddpm.evaluation.augmentation": ["Augmented", "augment"],
     "causal_ddpm.evaluation.augmentation_check": ["AugmentationCheck", "augmentation_check"],
+    "causal_ddpm.evaluation.sensitivity": ["Sensitivity", "Strengths", "sensitivity"],
+    "causal_ddpm.evaluation.cate_scores": ["CateScores", "score_effects"],
     "causal_ddpm.framework": ["CausalConfig", "CausalInferenceFramework"],
     "causal_ddpm.nuisance.augmented": ["AugmentedOutcomeModel"],
     "causal_ddpm.nuisance.crossfit": ["Nuisances", "fit_nuisances"],
@@ -83,6 +86,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 # The same table once more, for type checkers and editors, which read no dictionaries; a test
 # keeps the two equal.
 if TYPE_CHECKING:
+    from causal_ddpm.core.combine import combine_estimates as combine_estimates
     from causal_ddpm.core.data import CausalData as CausalData
     from causal_ddpm.core.errors import (
         CausalDDPMError as CausalDDPMError,
@@ -161,6 +165,15 @@ if TYPE_CHECKING:
     from causal_ddpm.evaluation.augmentation_check import (
         AugmentationCheck as AugmentationCheck,
         augmentation_check as augmentation_check,
+    )
+    from causal_ddpm.evaluation.cate_scores import (
+        CateScores as CateScores,
+        score_effects as score_effects,
+    )
+    from causal_ddpm.evaluation.sensitivity import (
+        Sensitivity as Sensitivity,
+        Strengths as Strengths,
+        sensitivity as sensitivity,
     )
     from causal_ddpm.framework import (
         CausalConfig as CausalConfig,

@@ -166,3 +166,13 @@ def effect_line(psi: Array, centred: Array, w: Array) -> tuple[Array, Array]:
     coef, phi = least_squares(psi, np.column_stack([np.ones_like(psi), centred]), w)
     phi[:, 0] = psi - coef[0]
     return coef, phi
+
+
+def group_means(values: Array, member: Array, w: Array) -> tuple[Array, Array]:
+    """Means of values (n,) in groups, shape (G,), and their influence values, shape (n, G).
+
+    ``member`` (n, G) is one where a row belongs to a group.
+    """
+    share = w @ member / w.sum()
+    means = (w * values) @ member / w.sum() / share
+    return means, member * (values[:, None] - means) / share

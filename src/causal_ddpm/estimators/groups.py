@@ -34,7 +34,7 @@ from causal_ddpm.core.errors import DataError, NotIdentifiedError, SmallSampleWa
 from causal_ddpm.core.estimand import GATE
 from causal_ddpm.core.estimand.groups import EFFECT
 from causal_ddpm.core.estimate import Estimate
-from causal_ddpm.estimators.effect_scores import EffectScores, confounder
+from causal_ddpm.estimators.effect_scores import EffectScores, confounder, group_means
 from causal_ddpm.estimators.inference import Note, Result, Sampling, build_estimate
 from causal_ddpm.estimators.ranking import Ranking
 from causal_ddpm.estimators.scores import Array
@@ -94,8 +94,7 @@ class GroupEffects:
         notes = [*scored.notes, *_group_notes(grouping.labels, rows)]
         member = (grouping.codes[:, None] == np.arange(len(grouping.labels))).astype(float)
         share = w @ member / w.sum()
-        values = (w * scored.effect) @ member / w.sum() / share
-        phi = member * (scored.effect[:, None] - values) / share
+        values, phi = group_means(scored.effect, member, w)
         details = {**scored.details, "groups": _described(grouping, rows, share)}
         result = Result(grouping.labels, values, phi, notes, details)
         estimate = build_estimate(result, data, nuisances, self.estimand, sampling, level)
