@@ -59,7 +59,7 @@ def treatment_column(data: CausalData, treatment: NDArray[Any]) -> NDArray[Any]:
             "the treatment has several factors", "one treatment column", column=data.treatment_name
         )
     if data.treatment_schema.kind == "arms":
-        return np.asarray(data.arms, dtype=object)[treatment]
+        return np.asarray(np.asarray(data.arms, dtype=object)[treatment])
     return treatment
 
 

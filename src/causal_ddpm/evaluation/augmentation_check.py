@@ -89,8 +89,8 @@ class AugmentationCheck:
         return (
             f"Counting {self.factor} generated rows for each of {self.n:,} real ones, intervals of "
             f"95 % covered {counted['coverage']:.0%}: they claimed {counted['claimed_n']:,.0f} "
-            f"rows and were as accurate as {counted['effective_n']:,.0f}. Used inside the folds only, "
-            f"they covered {honest['coverage']:.0%} and were worth "
+            f"rows and were as accurate as {counted['effective_n']:,.0f}. Used inside the folds "
+            f"only, they covered {honest['coverage']:.0%} and were worth "
             f"{honest['effective_n']:,.0f} rows."
         )
 

@@ -158,5 +158,5 @@ def check_factor(factor: int) -> None:
     ------
     DataError
     """
-    if isinstance(factor, bool) or not isinstance(factor, int) or factor < 1:
+    if int(factor) != factor or factor < 1:
         raise DataError(f"factor is {factor!r}", "a whole number of at least 1")
