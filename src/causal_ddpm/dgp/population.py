@@ -31,6 +31,8 @@ from causal_ddpm.core.estimand import (
     ATO,
     ATT,
     ATU,
+    BLP,
+    GATE,
     QTE,
     ArmContrast,
     ArmMeans,
@@ -144,7 +146,7 @@ def truth_of(estimand: Estimand, population: Population) -> dict[str, float]:
     return {label: float(value) for label, value in zip(labels, values, strict=True)}
 
 
-Labelled = tuple[Sequence[str], Sequence[float] | Array]
+Labelled = tuple[Sequence[str], Sequence[Any] | Array]
 
 
 def _mean_effect(estimand: Estimand, population: Population) -> Labelled:
@@ -230,6 +232,30 @@ def _depends_on_data(estimand: Estimand, setting: str) -> DataError:
     )
 
 
+def _group_effects(estimand: GATE, population: Population) -> Labelled:
+    if estimand.by == "effect":
+        raise _depends_on_data(estimand, "a confounder and its cut points")
+    x = population.column(estimand.by)
+    if estimand.cuts is not None:
+        labels, codes = estimand.labels_by_cuts, estimand.codes_by_cuts(x)
+    elif estimand.n_groups is not None:
+        rank = np.argsort(np.argsort(x, kind="stable"), kind="stable")
+        labels, codes = estimand.labels_by_rank, rank * estimand.n_groups // len(x)
+    else:
+        raise _depends_on_data(estimand, "cut points or a number of groups")
+    effect = population.effect
+    return labels, [effect[codes == g].mean() for g in range(len(labels))]
+
+
+def _projection(estimand: BLP, population: Population) -> Labelled:
+    if estimand.on is None:
+        raise _depends_on_data(estimand, "confounders")
+    columns = [population.column(name) for name in estimand.on]
+    z = np.column_stack([np.ones_like(population.e), *columns])
+    coef = np.linalg.lstsq(z, population.effect, rcond=None)[0]
+    return [f"BLP({name})" for name in ("constant", *estimand.on)], coef
+
+
 _TRUTHS: dict[type[Estimand], Callable[[Any, Population], Labelled]] = {
     ATE: _mean_effect,
     ATT: _mean_effect,
@@ -237,6 +263,8 @@ _TRUTHS: dict[type[Estimand], Callable[[Any, Population], Labelled]] = {
     ATO: _overlap_effect,
     ArmMeans: _arm_means,
     ArmContrast: _arm_means,
+    GATE: _group_effects,
+    BLP: _projection,
     QTE: _quantile_effects,
     CDFDifference: _cdf_difference,
     ShareBelow: _shares_below,
