@@ -1,0 +1,85 @@
+"""One call: what is run, what is left out, what is refused."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from causal_ddpm import QTE, CausalData, sensitivity
+from causal_ddpm.core.errors import DataError
+from causal_ddpm.estimators.api import estimate_with
+from causal_ddpm.evaluation.sensitivity import METHODS, Strengths
+
+
+def test_everything_that_applies_is_run(drawn, nuisances, estimates):
+    found = sensitivity(estimates["ATE"], drawn.data, nuisances, benchmarks=["x0"])
+    assert tuple(found.parts) == METHODS
+    assert not found.left_out
+    table = found.to_frame()
+    assert list(table.columns) == ["method", "quantity", "value"]
+    assert np.isfinite(table["value"]).all()
+    assert len(found.sentences) == 5
+    assert all(sentence.endswith(".") for sentence in found.sentences)
+    assert set(found.details) == set(METHODS)
+    assert json.loads(json.dumps(found.to_dict()))["estimand"] == "ATE"
+    shown = repr(found)
+    assert all(sentence in shown for sentence in found.sentences)
+    for part in found.parts.values():
+        assert isinstance(part.to_frame(), pd.DataFrame)
+
+
+def test_without_nuisances_the_record_says_what_is_missing(drawn, estimates):
+    found = sensitivity(estimates["ATT"], drawn.data)
+    assert set(found.parts) == {"linear_ovb", "e_value", "rosenbaum"}
+    assert set(found.left_out) == {"dml_ovb", "msm"}
+    assert "fit_nuisances" in found.left_out["msm"]
+    assert "msm left out" in repr(found)
+    with pytest.raises(DataError, match="no part 'msm'"):
+        found["msm"]
+    with pytest.raises(DataError, match="which 'msm' needs"):
+        sensitivity(estimates["ATT"], drawn.data, methods="msm")
+
+
+def test_one_method_with_its_strengths(drawn, nuisances, estimates):
+    strengths = Strengths(lambdas=(1.5,), r2_outcome=0.1)
+    found = sensitivity(estimates["ATE"], drawn.data, nuisances, methods="msm", strengths=strengths)
+    np.testing.assert_array_equal(found["msm"].lambdas, [1.0, 1.5])
+    assert list(found.parts) == ["msm"]
+
+
+def test_what_does_not_belong_together_is_refused(drawn, nuisances, estimates):
+    estimate, data = estimates["ATE"], drawn.data
+    with pytest.raises(DataError, match="an Estimate and the CausalData"):
+        sensitivity(data, estimate)
+    [quantiles] = estimate_with(data, QTE([0.5]), nuisances)
+    with pytest.raises(DataError, match="one ATE, ATT or ATU"):
+        sensitivity(quantiles, data, nuisances)
+    other = CausalData(drawn.frame.iloc[:500], "d", "y", ["x0", "x1", "x2"])
+    with pytest.raises(DataError, match="fingerprints differ"):
+        sensitivity(estimate, other)
+    with pytest.raises(DataError, match="fingerprints differ"):
+        sensitivity(estimate, data, replace(nuisances, fingerprint="other"))
+    for methods in ("omitted", []):
+        with pytest.raises(DataError, match=r"linear_ovb, dml_ovb"):
+            sensitivity(estimate, data, methods=methods)
+    with pytest.raises(DataError, match="'x9' is no confounder"):
+        sensitivity(estimate, data, benchmarks=["x9"])
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("r2_outcome", 1.0),
+        ("r2_treatment", -0.1),
+        ("rho", 1.5),
+        ("multiples", (0.0,)),
+        ("gammas", (0.5,)),
+        ("lambdas", (np.inf,)),
+        ("rho", np.nan),
+    ],
+)
+def test_impossible_strengths_are_refused(field, value):
+    with pytest.raises(DataError, match=field):
+        Strengths(**{field: value})
