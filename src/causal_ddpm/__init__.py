@@ -35,6 +35,7 @@ _HOMES = {
         "QTE",
         "ArmContrast",
         "ArmMeans",
+        "DoseResponse",
         "PotentialDistributions",
         "BLP",
         "GATE",
@@ -66,6 +67,7 @@ _HOMES = {
     "causal_ddpm.estimators.api": ["estimate_effects"],
     "causal_ddpm.estimators.cate": ["ConditionalEffects", "conditional_effects"],
     "causal_ddpm.estimators.counterfactual": ["JointEffects", "joint_effects"],
+    "causal_ddpm.estimators.curves": ["effect_curve"],
     "causal_ddpm.evaluation.analysis": ["Analysis", "analyse"],
     "causal_ddpm.evaluation.augmentation": ["Augmented", "augment"],
     "causal_ddpm.evaluation.augmentation_check": ["AugmentationCheck", "augmentation_check"],
@@ -74,6 +76,8 @@ _HOMES = {
     "causal_ddpm.framework": ["CausalConfig", "CausalInferenceFramework"],
     "causal_ddpm.nuisance.augmented": ["AugmentedOutcomeModel"],
     "causal_ddpm.nuisance.crossfit": ["Nuisances", "fit_nuisances"],
+    "causal_ddpm.nuisance.dose": ["DoseNuisances", "fit_dose_nuisances"],
+    "causal_ddpm.nuisance.dose_learners": ["GaussianDoseDensity", "LearnerDoseMean"],
     "causal_ddpm.nuisance.law": ["PotentialOutcomeLaw"],
     "causal_ddpm.nuisance.market": ["FittedMarket", "MarketModel"],
     "causal_ddpm.nuisance.outcome": ["PotentialOutcomeModel"],
@@ -114,6 +118,7 @@ if TYPE_CHECKING:
         ArmContrast as ArmContrast,
         ArmMeans as ArmMeans,
         BudgetRule as BudgetRule,
+        DoseResponse as DoseResponse,
         PolicyValue as PolicyValue,
         PotentialDistributions as PotentialDistributions,
     )
@@ -160,6 +165,7 @@ if TYPE_CHECKING:
         JointEffects as JointEffects,
         joint_effects as joint_effects,
     )
+    from causal_ddpm.estimators.curves import effect_curve as effect_curve
     from causal_ddpm.evaluation.analysis import Analysis as Analysis, analyse as analyse
     from causal_ddpm.evaluation.augmentation import Augmented as Augmented, augment as augment
     from causal_ddpm.evaluation.augmentation_check import (
@@ -181,6 +187,14 @@ if TYPE_CHECKING:
     )
     from causal_ddpm.nuisance.augmented import AugmentedOutcomeModel as AugmentedOutcomeModel
     from causal_ddpm.nuisance.crossfit import Nuisances as Nuisances, fit_nuisances as fit_nuisances
+    from causal_ddpm.nuisance.dose import (
+        DoseNuisances as DoseNuisances,
+        fit_dose_nuisances as fit_dose_nuisances,
+    )
+    from causal_ddpm.nuisance.dose_learners import (
+        GaussianDoseDensity as GaussianDoseDensity,
+        LearnerDoseMean as LearnerDoseMean,
+    )
     from causal_ddpm.nuisance.law import PotentialOutcomeLaw as PotentialOutcomeLaw
     from causal_ddpm.nuisance.market import FittedMarket as FittedMarket, MarketModel as MarketModel
     from causal_ddpm.nuisance.outcome import PotentialOutcomeModel as PotentialOutcomeModel

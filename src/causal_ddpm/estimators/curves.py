@@ -8,15 +8,20 @@ from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.estimate import EffectCurve, Estimate
 
 
-def effect_curve(estimate: Estimate, level: float | None = None) -> EffectCurve:
-    """An effect along quantile levels or outcome values, with a band for the whole curve at once.
+def effect_curve(
+    estimate: Estimate, level: float | None = None, uniform: bool = True
+) -> EffectCurve:
+    """An effect along quantile levels, outcome values or doses, with its band.
 
     Parameters
     ----------
     estimate : Estimate
-        Result for :class:`~causal_ddpm.core.estimand.QTE`, ``CDFDifference`` or ``LorenzEffect``.
+        Result for :class:`~causal_ddpm.core.estimand.QTE`, ``CDFDifference``,
+        ``LorenzEffect`` or ``DoseResponse``.
     level : float, optional
         Confidence level; the estimate's own by default.
+    uniform : bool
+        True for a band that covers the whole curve at once, False point by point.
 
     Raises
     ------
@@ -28,10 +33,10 @@ def effect_curve(estimate: Estimate, level: float | None = None) -> EffectCurve:
     if len(grid) != len(estimate):
         raise DataError(
             f"the {estimate.estimand} is no curve along a grid",
-            "an estimate of a QTE, a CDFDifference or a LorenzEffect",
+            "an estimate of a QTE, a CDFDifference, a LorenzEffect or a DoseResponse",
         )
-    low, high = (np.atleast_1d(x) for x in estimate.interval(level, simultaneous=True))
-    return EffectCurve(grid, estimate, low, high, uniform=True)
+    low, high = (np.atleast_1d(x) for x in estimate.interval(level, simultaneous=uniform))
+    return EffectCurve(grid, estimate, low, high, uniform)
 
 
 def distribution_curves(estimate: Estimate, level: float | None = None) -> tuple[EffectCurve, ...]:

@@ -2,6 +2,7 @@
 
     "arms"        mu_a(x), e_a(x) and the laws of Y(a): :mod:`causal_ddpm.nuisance.crossfit`
     "instrument"  m_z(x), r_z(x) and p_z(x): :mod:`causal_ddpm.nuisance.instrument`
+    "dose"        mu(x, a) and f(a | x): :mod:`causal_ddpm.nuisance.dose`
 
 Estimands that need the same kind share one fit.
 """
@@ -21,16 +22,22 @@ from causal_ddpm.estimators.overlap import check_overlap
 from causal_ddpm.estimators.overlap_weighted import check_units_in_overlap
 from causal_ddpm.estimators.scores import Array
 from causal_ddpm.nuisance.crossfit import Nuisances, fit_nuisances
+from causal_ddpm.nuisance.dose import DoseNuisances, fit_dose_nuisances
 from causal_ddpm.nuisance.instrument import InstrumentNuisances, fit_instrument_nuisances
 
 FITS: dict[Needs, Callable[..., Any]] = {
     "arms": fit_nuisances,
     "instrument": fit_instrument_nuisances,
+    "dose": fit_dose_nuisances,
 }
 """Each takes (data, outcome_model, propensity_model, n_folds, random_state, n_jobs, progress,
 inspect) like :func:`causal_ddpm.nuisance.crossfit.fit_nuisances`."""
 
-RECORDS: dict[Needs, type] = {"arms": Nuisances, "instrument": InstrumentNuisances}
+RECORDS: dict[Needs, type] = {
+    "arms": Nuisances,
+    "instrument": InstrumentNuisances,
+    "dose": DoseNuisances,
+}
 """What each fit returns: a frozen record with fingerprint, method, fold_ids and n_folds."""
 
 OVERLAP_CHECKS: dict[type[Estimand], Callable[..., Any]] = {

@@ -7,6 +7,7 @@ family here, and a line in the table below.
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -38,10 +39,14 @@ from causal_ddpm.core.estimate import Estimate
 from causal_ddpm.core.random import Seed
 from causal_ddpm.estimators.arm_effects import ArmEffect
 from causal_ddpm.estimators.ate import MeanEffect
-from causal_ddpm.estimators.distribution import DistributionDifference, DistributionEffect
+from causal_ddpm.estimators.distribution import (
+    DistributionDifference,
+    DistributionEffect,
+    ShareEffect,
+)
 from causal_ddpm.estimators.dose import DoseCurve
 from causal_ddpm.estimators.groups import GroupEffects
-from causal_ddpm.estimators.inequality import InequalityEffect
+from causal_ddpm.estimators.inequality import GiniCoefficientEffect, LorenzCurveEffect
 from causal_ddpm.estimators.iv import InstrumentEffect
 from causal_ddpm.estimators.overlap_weighted import OverlapWeightedEffect
 from causal_ddpm.estimators.policy import RuleValue
@@ -72,10 +77,10 @@ ESTIMATORS: dict[type[Estimand], Callable[[Any, Seed], Estimator]] = {
     BudgetRule: lambda estimand, seed: RuleValue(estimand),
     QTE: QuantileEffect,
     PotentialDistributions: DistributionEffect,
-    CDFDifference: DistributionDifference,
-    ShareBelow: DistributionDifference,
-    GiniEffect: InequalityEffect,
-    LorenzEffect: InequalityEffect,
+    CDFDifference: lambda estimand, seed: DistributionDifference(estimand),
+    ShareBelow: lambda estimand, seed: ShareEffect(estimand),
+    GiniEffect: lambda estimand, seed: GiniCoefficientEffect(estimand),
+    LorenzEffect: lambda estimand, seed: LorenzCurveEffect(estimand),
     DoseResponse: lambda estimand, seed: DoseCurve(estimand),
 }
 """By the type of the estimand: from an estimand and a seed (of the bootstrap) to its estimator."""
@@ -119,4 +124,11 @@ def estimand_by_name(name: str) -> Estimand:
         close = difflib.get_close_matches(name.lower(), BY_NAME, n=1)
         hint = f"Did you mean '{close[0]}'?" if close else ""
         raise DataError(f"there is no estimand '{name}'", " or ".join(BY_NAME), hint)
+    settings = inspect.signature(kind).parameters.values()
+    required = [setting.name for setting in settings if setting.default is setting.empty]
+    if required:
+        raise DataError(
+            f"the {kind.name} cannot be asked for by its name alone",
+            f"{kind.__name__}({', '.join(required)}) in Python",
+        )
     return kind()
