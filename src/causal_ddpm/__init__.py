@@ -26,12 +26,15 @@ _HOMES = {
         "OverlapWarning",
         "SmallSampleWarning",
         "SyntheticDataError",
+        "WeakInstrumentWarning",
     ],
     "causal_ddpm.core.estimand": [
         "ATE",
         "ATO",
         "ATT",
         "ATU",
+        "ITT",
+        "LATE",
         "QTE",
         "ArmContrast",
         "ArmMeans",
@@ -68,6 +71,7 @@ _HOMES = {
     "causal_ddpm.estimators.cate": ["ConditionalEffects", "conditional_effects"],
     "causal_ddpm.estimators.counterfactual": ["JointEffects", "joint_effects"],
     "causal_ddpm.estimators.curves": ["effect_curve"],
+    "causal_ddpm.estimators.iv": ["ConfidenceSet", "anderson_rubin"],
     "causal_ddpm.evaluation.analysis": ["Analysis", "analyse"],
     "causal_ddpm.evaluation.augmentation": ["Augmented", "augment"],
     "causal_ddpm.evaluation.augmentation_check": ["AugmentationCheck", "augmentation_check"],
@@ -78,6 +82,7 @@ _HOMES = {
     "causal_ddpm.nuisance.crossfit": ["Nuisances", "fit_nuisances"],
     "causal_ddpm.nuisance.dose": ["DoseNuisances", "fit_dose_nuisances"],
     "causal_ddpm.nuisance.dose_learners": ["GaussianDoseDensity", "LearnerDoseMean"],
+    "causal_ddpm.nuisance.instrument": ["InstrumentNuisances", "fit_instrument_nuisances"],
     "causal_ddpm.nuisance.law": ["PotentialOutcomeLaw"],
     "causal_ddpm.nuisance.market": ["FittedMarket", "MarketModel"],
     "causal_ddpm.nuisance.outcome": ["PotentialOutcomeModel"],
@@ -106,6 +111,7 @@ if TYPE_CHECKING:
         OverlapWarning as OverlapWarning,
         SmallSampleWarning as SmallSampleWarning,
         SyntheticDataError as SyntheticDataError,
+        WeakInstrumentWarning as WeakInstrumentWarning,
     )
     from causal_ddpm.core.estimand import (
         ATE as ATE,
@@ -114,6 +120,8 @@ if TYPE_CHECKING:
         ATU as ATU,
         BLP as BLP,
         GATE as GATE,
+        ITT as ITT,
+        LATE as LATE,
         QTE as QTE,
         ArmContrast as ArmContrast,
         ArmMeans as ArmMeans,
@@ -166,6 +174,10 @@ if TYPE_CHECKING:
         joint_effects as joint_effects,
     )
     from causal_ddpm.estimators.curves import effect_curve as effect_curve
+    from causal_ddpm.estimators.iv import (
+        ConfidenceSet as ConfidenceSet,
+        anderson_rubin as anderson_rubin,
+    )
     from causal_ddpm.evaluation.analysis import Analysis as Analysis, analyse as analyse
     from causal_ddpm.evaluation.augmentation import Augmented as Augmented, augment as augment
     from causal_ddpm.evaluation.augmentation_check import (
@@ -194,6 +206,10 @@ if TYPE_CHECKING:
     from causal_ddpm.nuisance.dose_learners import (
         GaussianDoseDensity as GaussianDoseDensity,
         LearnerDoseMean as LearnerDoseMean,
+    )
+    from causal_ddpm.nuisance.instrument import (
+        InstrumentNuisances as InstrumentNuisances,
+        fit_instrument_nuisances as fit_instrument_nuisances,
     )
     from causal_ddpm.nuisance.law import PotentialOutcomeLaw as PotentialOutcomeLaw
     from causal_ddpm.nuisance.market import FittedMarket as FittedMarket, MarketModel as MarketModel
