@@ -1,4 +1,6 @@
-"""LaLonde's job training: ATT from the experimental treated and non-experimental CPS controls.
+"""LaLonde's job training: ATT from the experimental treated and non-experimental controls.
+
+The controls come from the CPS or, with ``--controls psid``, from the PSID (an optional file).
 
 The experiment itself says 1794 dollars (standard error 671). All settings are defaults; only the
 random state varies.
@@ -13,31 +15,37 @@ import ours
 import pandas as pd
 import peers
 from common import parser, run, write
-from datasets import LALONDE_BENCHMARK, LALONDE_CONFOUNDERS, lalonde
+from datasets import LALONDE_BENCHMARK, LALONDE_CONFOUNDERS, lalonde, require_shared
 from peers import Effect
 
 from causal_ddpm.core.random import Seed
 from causal_ddpm.evaluation.studies import Spec, Study, grid
 
 OURS = "ours"
+N_CONTROLS = {"cps": 15_992, "psid": 2_490}
+PSID_NAMES = {"education": "educ", "hispanic": "hisp", "married": "marr"}
 
 
-def rows_of(n_controls: int) -> pd.DataFrame:
-    """All treated and the first ``n_controls`` controls."""
-    frame = lalonde()
+def rows_of(spec: Spec) -> pd.DataFrame:
+    """All treated and the first ``n_controls`` controls, or those of the PSID."""
+    frame, n_controls = lalonde(), int(spec["n_controls"])
+    if spec.get("controls") == "psid":
+        everyone = pd.read_parquet(require_shared("data", "lalonde", "lalonde_all_samples.parquet"))
+        psid = everyone[everyone["sample"] == "psid1"].rename(columns=PSID_NAMES)
+        frame = pd.concat([frame[frame["treat"] == 1], psid[frame.columns]], ignore_index=True)
     treated = frame["treat"] == 1
     return pd.concat([frame[treated], frame[~treated].head(n_controls)], ignore_index=True)
 
 
 def peer_row(spec: Spec, seed: Seed) -> Mapping[str, float]:
-    frame = rows_of(spec["n_controls"])
+    frame = rows_of(spec)
     x, d = frame[LALONDE_CONFOUNDERS].to_numpy(), frame["treat"].to_numpy(dtype=np.int64)
     effect = peers.ATT[spec["method"]](x, d, frame["re78"].to_numpy(), spec["random_state"])
     return columns(effect)
 
 
 def our_row(spec: Spec, seed: Seed) -> Mapping[str, float]:
-    frame = rows_of(spec["n_controls"])
+    frame = rows_of(spec)
     data = ours.causal_data(frame, treatment="treat", outcome="re78")
     return columns(ours.effect(data, "ATT", spec["random_state"]))
 
@@ -80,8 +88,11 @@ def main() -> None:
         "--methods", nargs="+", choices=[OURS, *peers.ATT], default=[OURS, *peers.ATT]
     )
     options.add_argument("--random-states", type=int, default=20)
+    options.add_argument("--controls", choices=N_CONTROLS, default="cps")
     args = options.parse_args()
-    n_controls = 1000 if args.quick else 15_992
+    psid = args.controls == "psid"
+    n_controls = 1000 if args.quick else N_CONTROLS[args.controls]
+    which = {"controls": ["psid"]} if psid else {}
     tables = []
     for name, task, methods, version in (
         ("lalonde-peers", peer_row, [m for m in args.methods if m != OURS], peers.version()),
@@ -89,18 +100,26 @@ def main() -> None:
     ):
         if methods:
             states = range(1 if args.quick else args.random_states)
-            specs = grid(method=methods, n_controls=[n_controls], random_state=states)
+            specs = grid(method=methods, n_controls=[n_controls], random_state=states, **which)
             study = Study(
                 name, task, specs, args.studies, code_version=version, any_version=args.any_version
             )
             tables.append(run(study, args.n_jobs, _expected))
     rows = pd.concat(tables, ignore_index=True)
-    caption = f"185 treated and {n_controls:,} controls; dollars of 1982. {NOTE}"
-    write("lalonde", TITLE, rows, [(caption, summary(rows))], args.quick, args.studies)
+    source = args.controls.upper()
+    caption = f"185 treated and {n_controls:,} controls ({source}); dollars of 1982. {NOTE}"
+    write(
+        "lalonde_psid" if psid else "lalonde",
+        TITLE,
+        rows,
+        [(caption, summary(rows))],
+        args.quick,
+        args.studies,
+    )
 
 
 def _expected(spec: Spec) -> float:
-    return 90.0 if spec["method"] == OURS else 15.0
+    return (90.0 if spec["method"] == OURS else 15.0) * int(spec["n_controls"]) / 16_000
 
 
 TITLE = "LaLonde: the ATT of job training against the experimental benchmark of 1794 dollars"
