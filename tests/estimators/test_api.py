@@ -6,14 +6,13 @@ import pytest
 
 from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.errors import DataError, OverlapError, SmallSampleWarning, SyntheticDataError
-from causal_ddpm.core.estimand import ATE, ATT, ATU, QTE, Estimand, PotentialDistributions
+from causal_ddpm.core.estimand import ATE, ATT, ATU, QTE, Estimand
 from causal_ddpm.core.estimate import Estimate
 from causal_ddpm.core.random import seed_sequence
 from causal_ddpm.core.synthetic import SYNTHETIC_MARKER
 from causal_ddpm.dgp.confounded import LINEAR
 from causal_ddpm.estimators import needs
 from causal_ddpm.estimators.api import estimate_effects, estimate_with, median_of_repeats
-from causal_ddpm.estimators.registry import estimand_by_name, estimator_for
 from causal_ddpm.nuisance.crossfit import fit_nuisances
 
 DRAW = LINEAR.draw(400, seed=1)
@@ -152,23 +151,6 @@ def test_too_few_clusters_are_refused_before_any_fit(monkeypatch):
     data = CausalData(frame, "d", "y", ["x0"], clusters="g")
     with pytest.raises(DataError, match="only 3 clusters"):
         estimate_effects(data, ATE())
-
-
-def test_estimands_by_name():
-    assert estimand_by_name("ate") == ATE()
-    assert estimand_by_name(" ATT ") == ATT()
-    assert estimand_by_name("qte") == QTE()
-    assert estimand_by_name("potential distributions") == PotentialDistributions()
-    with pytest.raises(
-        DataError, match=r"no estimand 'attt'; expected ate or .*Did you mean 'att'"
-    ):
-        estimand_by_name("attt")
-
-
-def test_every_named_estimand_has_an_estimator():
-    for name in ("ate", "att", "atu", "qte", "potential distributions"):
-        estimand = estimand_by_name(name)
-        assert estimator_for(estimand).estimand == estimand
 
 
 def test_polars_and_pandas_frames_agree(light_models):

@@ -6,8 +6,6 @@ family here, and a line in the table below.
 
 from __future__ import annotations
 
-import difflib
-import inspect
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -85,10 +83,6 @@ ESTIMATORS: dict[type[Estimand], Callable[[Any, Seed], Estimator]] = {
 }
 """By the type of the estimand: from an estimand and a seed (of the bootstrap) to its estimator."""
 
-BY_NAME: dict[str, type[Estimand]] = {kind.name.lower(): kind for kind in ESTIMATORS}
-"""Estimands by the lower-case name used on the command line."""
-
-
 def estimator_for(estimand: Estimand, random_state: Seed = 0) -> Estimator:
     """The estimator of an estimand.
 
@@ -109,26 +103,3 @@ def estimator_for(estimand: Estimand, random_state: Seed = 0) -> Estimator:
     hint = "Pass an instance: ATE(), not ATE." if isinstance(estimand, type) else ""
     expected = "one of " + ", ".join(f"{kind.__name__}()" for kind in ESTIMATORS)
     raise DataError(f"{estimand!r} is no estimand that can be estimated", expected, hint)
-
-
-def estimand_by_name(name: str) -> Estimand:
-    """The estimand called ``name`` ("ate", "att", "atu", "qte", ...), with default settings.
-
-    Raises
-    ------
-    DataError
-        If there is none of that name, or if it cannot do without settings.
-    """
-    kind = BY_NAME.get(name.strip().lower())
-    if kind is None:
-        close = difflib.get_close_matches(name.lower(), BY_NAME, n=1)
-        hint = f"Did you mean '{close[0]}'?" if close else ""
-        raise DataError(f"there is no estimand '{name}'", " or ".join(BY_NAME), hint)
-    settings = inspect.signature(kind).parameters.values()
-    required = [setting.name for setting in settings if setting.default is setting.empty]
-    if required:
-        raise DataError(
-            f"the {kind.name} cannot be asked for by its name alone",
-            f"{kind.__name__}({', '.join(required)}) in Python",
-        )
-    return kind()

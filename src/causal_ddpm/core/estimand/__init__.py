@@ -14,6 +14,7 @@ from causal_ddpm.core.estimand.inequality import GiniEffect, LorenzEffect
 from causal_ddpm.core.estimand.instrument import ITT, LATE
 from causal_ddpm.core.estimand.means import ATE, ATO, ATT, ATU
 from causal_ddpm.core.estimand.policies import BudgetRule, PolicyValue
+from causal_ddpm.core.estimand.words import estimand_in_words
 
 __all__ = [
     "ATE",
@@ -38,4 +39,5 @@ __all__ = [
     "PolicyValue",
     "PotentialDistributions",
     "ShareBelow",
+    "estimand_in_words",
 ]
