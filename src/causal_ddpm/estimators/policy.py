@@ -18,7 +18,7 @@ are treated in the order of S / cost within their fold until the share b of the 
 spent; the marginal row is treated in part. Because the threshold moves so that the budget is met, a
 mean E[pi h] has the influence
 
-    pi h - E[pi h] - lambda_h (pi cost - spent),   lambda_h = E[h | margin] / E[cost | margin]
+    pi h - E[pi h] - lambda_h (pi - b) cost,   lambda_h = E[h | margin] / E[cost | margin]
 
 where the budget binds: h at the marginal row is what the budget's last unit buys
 (:mod:`causal_ddpm.estimators.ranking`).
@@ -37,7 +37,7 @@ from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.estimand import BudgetRule, PolicyValue
 from causal_ddpm.core.estimand.policies import POLICY_LABELS, checked_cost, checked_rule
 from causal_ddpm.core.estimate import Estimate
-from causal_ddpm.estimators.effect_scores import EffectScores, centred_in_folds, confounder
+from causal_ddpm.estimators.effect_scores import EffectScores, confounder
 from causal_ddpm.estimators.inference import Result, build_estimate
 from causal_ddpm.estimators.ranking import Ranking
 from causal_ddpm.estimators.scores import Array
@@ -54,7 +54,7 @@ class Rule:
         pi.
     cost : ndarray, shape (n,)
     spending : ndarray, shape (n,)
-        pi cost less its mean in the fold where the budget binds, zero elsewhere.
+        (pi - b) cost in folds where the budget binds, zero elsewhere.
     margin : ndarray, shape (n,)
         Weight of each row among the marginal ones; zeros where no budget binds.
     details : mapping
@@ -173,15 +173,14 @@ def budget(estimand: BudgetRule, data: CausalData, scored: EffectScores) -> Rule
     ranking = Ranking.of(predicted / cost, w * cost, scored.fold_ids)
     treated = ranking.top(share) * (predicted > 0)
     binds = _binds(ranking, predicted, share)
-    spent = treated * cost
     return Rule(
         treated=treated,
         cost=cost,
-        spending=np.where(binds, centred_in_folds(spent, scored.fold_ids, w), 0.0),
+        spending=np.where(binds, (treated - share) * cost, 0.0),
         margin=ranking.near(share) * binds / cost,
         details={
             "budget": share,
-            "share_of_cost_spent": _mean(spent, w) / _mean(cost, w),
+            "share_of_cost_spent": _mean(treated * cost, w) / _mean(cost, w),
             "share_of_rows_where_it_binds": _mean(binds.astype(float), w),
             "thresholds": _thresholds(treated, predicted / cost, ranking),
             "learnt": "out of fold",
