@@ -18,10 +18,11 @@ from causal_ddpm.core.estimand import (
     LorenzEffect,
     ShareBelow,
 )
+from causal_ddpm.core.estimand.policies import POLICY_LABELS
 from causal_ddpm.dgp.catalog import catalog
 from causal_ddpm.dgp.confounded import BIMODAL, GAUSS, LINEAR
 from causal_ddpm.dgp.laws import Mixture
-from causal_ddpm.dgp.population import Population, normal_points, truth_of
+from causal_ddpm.dgp.population import Population, normal_points, truth_of, values_of_rule
 
 N = 100_000
 DRAW = BIMODAL.draw(N, seed=12)
@@ -100,6 +101,16 @@ def test_inequality_of_amounts(group):
     _agree(truth_of(GiniEffect(among=group), known), GiniEffect.labels, brute, 2e-4)
     estimand = LorenzEffect((0.2, 0.6), among=group)
     _agree(truth_of(estimand, known), estimand.labels, lorenz[1] - lorenz[0], 3e-4)
+
+
+def test_value_of_a_rule():
+    x, sd = DRAW.data.covariates.values, 1.5 * (Y1 - Y0).std() / np.sqrt(N)
+    pi, known = np.clip(x[:, 1], 0, 1), BIMODAL.population()
+    truth = values_of_rule(lambda x: np.clip(x[:, 1], 0, 1), known)
+    value, none, everyone = (pi * Y1 + (1 - pi) * Y0).mean(), Y0.mean(), Y1.mean()
+    observed, random = DRAW.data.outcome.mean(), none + pi.mean() * (everyone - none)
+    gains = [value - none, value - everyone, value - observed, value - random]
+    _agree(truth, POLICY_LABELS, [value, none, everyone, observed, *gains], sd)
 
 
 def test_points_of_the_population_are_those_of_the_normal_law():

@@ -34,6 +34,7 @@ from causal_ddpm.dgp.confounded import (
 )
 from causal_ddpm.dgp.draw import Draw, checked_size
 from causal_ddpm.dgp.laws import KnownLaw, Mixture, gaussian
+from causal_ddpm.dgp.population import Population
 
 _CLUSTER_COLUMN = 4
 
@@ -103,6 +104,10 @@ class ClusteredDesign:
         """Population effects, by deterministic integration over x; no efficiency bound."""
         known = self.rows.truth()
         return Truth(self.name, known.population, equations=known.equations)
+
+    def population(self) -> Population:
+        """Covariates that stand for the population of rows, and what is known at each."""
+        return self.rows.population()
 
     def truth_of(self, estimand: Estimand) -> dict[str, float]:
         """Population values of an estimand by the labels of its estimate."""

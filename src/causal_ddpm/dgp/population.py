@@ -42,8 +42,10 @@ from causal_ddpm.core.estimand import (
     Group,
     LorenzEffect,
     ShareBelow,
+    TrimmedATE,
 )
 from causal_ddpm.core.estimand.arms import ALL
+from causal_ddpm.core.estimand.policies import POLICY_LABELS
 from causal_ddpm.core.treatment import Treatment
 from causal_ddpm.dgp.laws import KnownLaw
 
@@ -153,6 +155,13 @@ def _mean_effect(estimand: Estimand, population: Population) -> Labelled:
     return [estimand.name], [population.weights(estimand.group) @ population.effect]
 
 
+def _trimmed_effect(estimand: TrimmedATE, population: Population) -> Labelled:
+    e = population.e
+    low, high = estimand.bounds(e, np.ones_like(e))
+    kept = (e > low) & (e < high)
+    return [estimand.name], [population.effect[kept].mean()]
+
+
 def _overlap_effect(estimand: ATO, population: Population) -> Labelled:
     h = population.e * (1 - population.e)
     return [estimand.name], [h @ population.effect / h.sum()]
@@ -252,8 +261,21 @@ def _projection(estimand: BLP, population: Population) -> Labelled:
         raise _depends_on_data(estimand, "confounders")
     columns = [population.column(name) for name in estimand.on]
     z = np.column_stack([np.ones_like(population.e), *columns])
-    coef = np.linalg.lstsq(z, population.effect, rcond=None)[0]
+    coef = list(np.linalg.lstsq(z, population.effect, rcond=None)[0])
     return [f"BLP({name})" for name in ("constant", *estimand.on)], coef
+
+
+def values_of_rule(rule: Callable[[Array], ArrayLike], population: Population) -> dict[str, float]:
+    """True entries of a policy value, for a rule pi(x) that maps covariates (N, p) to (N,)."""
+    m0, m1 = (law.mean() for law in population.laws)
+    pi = np.asarray(rule(population.x), dtype=float)
+    value = float((pi * m1 + (1 - pi) * m0).mean())
+    none, everyone = float(m0.mean()), float(m1.mean())
+    observed = float((population.e * m1 + (1 - population.e) * m0).mean())
+    random = none + float(pi.mean()) * (everyone - none)
+    baselines = (none, everyone, observed)
+    values = (value, *baselines, *(value - b for b in (*baselines, random)))
+    return dict(zip(POLICY_LABELS, values, strict=True))
 
 
 _TRUTHS: dict[type[Estimand], Callable[[Any, Population], Labelled]] = {
@@ -261,6 +283,7 @@ _TRUTHS: dict[type[Estimand], Callable[[Any, Population], Labelled]] = {
     ATT: _mean_effect,
     ATU: _mean_effect,
     ATO: _overlap_effect,
+    TrimmedATE: _trimmed_effect,
     ArmMeans: _arm_means,
     ArmContrast: _arm_means,
     GATE: _group_effects,
