@@ -121,9 +121,12 @@ class ArmScore:
         return self.centred(self.psi(grid), w)
 
     def centred(self, psi: Array, w: Array) -> Array:
-        """(psi - theta g) / J with theta = sum w psi / sum w g, shape of psi (n, p)."""
-        theta = w @ psi / (w @ self.g)
-        return (psi - theta * self.g[:, None]) * (w.sum() / (w @ self.g))
+        """(psi - theta g) / J, shape of psi (n, p)."""
+        return (psi - self.mean(psi, w) * self.g[:, None]) * (w.sum() / (w @ self.g))
+
+    def mean(self, psi: Array, w: Array) -> Array:
+        """theta = sum w psi / sum w g of psi (n, p), shape (p,)."""
+        return np.asarray(w @ psi / (w @ self.g))
 
     def tail_floor(self, w: Array) -> float:
         """Smallest standard error of F_a; see the module page."""
@@ -242,6 +245,10 @@ class Scored:
     def weights(self) -> Array:
         """Row weights, shape (n,)."""
         return self.sampling.weights
+
+    def plain(self, points: Array) -> Array:
+        """Raw means of psi_b at points (G,), without a bootstrap, shape (2, G)."""
+        return np.stack([arm.mean(arm.psi(points), self.weights) for arm in self.arms])
 
     def law(self, grid: OutcomeGrid, n_draws: int, random_state: Seed) -> CorrectedLaw:
         """The corrected law on a grid."""

@@ -10,6 +10,9 @@ below c.
 On a grid that the data choose, the functions are rearranged over the whole grid; at points that
 the user gives, over these points. Standard errors have the floor of
 :mod:`causal_ddpm.estimators.corrected_law`, that of a difference for each of its arms.
+
+Intervals and bands of differences and shares rest on the joint normal law of the influence values:
+percentiles of a bootstrap know nothing of tails without a row, and covered one point less.
 """
 
 from __future__ import annotations
@@ -25,7 +28,6 @@ from causal_ddpm.core.random import Seed
 from causal_ddpm.estimators.corrected_law import (
     N_BOOTSTRAP,
     Scored,
-    averages,
     outcome_grid,
     score_laws,
     with_floor,
@@ -33,6 +35,8 @@ from causal_ddpm.estimators.corrected_law import (
 from causal_ddpm.estimators.inference import Result, build_estimate
 from causal_ddpm.estimators.scores import Array, rearranged, sorted_cdf
 from causal_ddpm.nuisance.crossfit import Nuisances
+
+DIFFERENCE_GRID = 97
 
 
 @dataclass(frozen=True)
@@ -77,59 +81,79 @@ class DistributionEffect:
 
 @dataclass(frozen=True)
 class DistributionDifference:
-    """Estimator of F1 - F0 on a grid, and of shares below a line.
+    """Estimator of F1 - F0 on a grid.
 
     Parameters
     ----------
-    estimand : CDFDifference or ShareBelow
+    estimand : CDFDifference
     """
 
-    estimand: CDFDifference | ShareBelow
-    random_state: Seed = 0
-    n_bootstrap: int = N_BOOTSTRAP
-    mode: str = "normal"
+    estimand: CDFDifference
 
     def estimate(self, data: CausalData, nuisances: Nuisances, level: float = 0.95) -> Estimate:
-        """docs."""
+        """F1 - F0 at each point; :func:`causal_ddpm.estimators.curves.effect_curve` has its band.
+
+        Raises
+        ------
+        DataError
+            If the outcome model learned means only, or with fewer than five clusters.
+        OverlapError
+            If no row can speak to the estimand.
+        """
         scored = score_laws(self.estimand, data, nuisances)
-        shares = isinstance(self.estimand, ShareBelow)
-        closed = shares or self.estimand.points is not None
-        if shares:
-            points = np.nextafter(np.asarray(self.estimand.thresholds), -np.inf)
-        elif closed:
-            points = np.asarray(self.estimand.points)
+        if self.estimand.points is None:
+            points = outcome_grid(data.outcome, data.weights, DIFFERENCE_GRID).points
+            f0, f1 = rearranged(scored.plain(points))
         else:
-            points = outcome_grid(data.outcome, data.weights, 97).points
-
-        def psi(arm, rows):
-            return arm.psi(points, rows)
-
-        plain, draws = averages(
-            scored.arms, scored.sampling, psi, self.n_bootstrap, self.random_state
-        )
-        proper = (lambda x: np.clip(x, 0, 1)) if shares else sorted_cdf if closed else rearranged
-        plain, draws = proper(plain), proper(draws)
+            points = np.asarray(self.estimand.points)
+            f0, f1 = sorted_cdf(scored.plain(points))
         phi, cov = influence_of_both(scored, points)
         eye = np.eye(len(points))
-        difference = np.hstack([-eye, eye])
-        matrix = (
-            np.vstack([difference, np.hstack([0 * eye, eye]), np.hstack([eye, 0 * eye])])
-            if shares
-            else difference
-        )
-        values = matrix @ plain.ravel()
-        labels = self.estimand.labels if shares else self.estimand.labels_at(points)
-        details = scored.details | {"grid": points.tolist()}
-        b = np.hstack([draws[0], draws[1]]) @ matrix.T
+        minus = np.vstack([-eye, eye])
+        details = scored.details | {
+            "grid": points.tolist(),
+            "cdf_untreated": f0.tolist(),
+            "cdf_treated": f1.tolist(),
+        }
+        labels = self.estimand.labels_at(points.tolist())
+        cov = minus.T @ cov @ minus
+        result = Result(labels, f1 - f0, phi @ minus, scored.notes, details, cov=cov)
+        return build_estimate(result, data, nuisances, self.estimand, scored.sampling, level)
+
+
+@dataclass(frozen=True)
+class ShareEffect:
+    """Estimator of shares below lines.
+
+    Parameters
+    ----------
+    estimand : ShareBelow
+    """
+
+    estimand: ShareBelow
+
+    def estimate(self, data: CausalData, nuisances: Nuisances, level: float = 0.95) -> Estimate:
+        """Differences of the shares, then the shares under treatment and without.
+
+        Raises
+        ------
+        DataError
+            If the outcome model learned means only, or with fewer than five clusters.
+        OverlapError
+            If no row can speak to the estimand.
+        """
+        scored = score_laws(self.estimand, data, nuisances)
+        just_below = np.nextafter(np.asarray(self.estimand.thresholds), -np.inf)
+        shares = np.clip(scored.plain(just_below), 0.0, 1.0).ravel()
+        phi, cov = influence_of_both(scored, just_below)
+        eye, nil = np.eye(len(just_below)), np.zeros((len(just_below),) * 2)
+        # columns of (effect, treated, untreated), rows of (untreated, treated)
+        entries = np.block([[-eye, nil, eye], [eye, eye, nil]])
+        details = scored.details | {"thresholds": list(self.estimand.thresholds)}
         result = Result(
-            labels,
-            values,
-            phi @ matrix.T,
-            scored.notes,
-            details,
-            b if self.mode == "bootstrap" else None,
-            matrix @ cov @ matrix.T,
-        )
+            self.estimand.labels, shares @ entries, phi @ entries, scored.notes, details,
+            cov=entries.T @ cov @ entries,
+        )  # fmt: skip
         return build_estimate(result, data, nuisances, self.estimand, scored.sampling, level)
 
 

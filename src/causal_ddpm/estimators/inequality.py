@@ -2,8 +2,9 @@
 
 With F the corrected distribution function of Y(a) >= 0 (:mod:`causal_ddpm.estimators.scores`),
 
-    A(p) = integral of max(p - F(y), 0) over y >= 0   (= integral of the quantile function, 0 to p)
-    mu = A(1),    L(p) = A(p) / mu,    B = integral of (1 - F(y))^2 over y >= 0,    Gini = 1 - B / mu
+    A(p) = integral of max(p - F(y), 0) over y >= 0  (that of the quantile function from 0 to p)
+    B = integral of (1 - F(y))^2 over y >= 0
+    mu = A(1),    L(p) = A(p) / mu,    Gini = 1 - B / mu
 
 (Gastwirth 1971; Firpo and Pinto 2016). All are smooth in F: if F has the influence phi(y),
 
@@ -27,15 +28,13 @@ import numpy as np
 
 from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.errors import DataError
-from causal_ddpm.core.estimand import GiniEffect, LorenzEffect
+from causal_ddpm.core.estimand import Estimand, GiniEffect, LorenzEffect
 from causal_ddpm.core.estimate import Estimate
-from causal_ddpm.core.random import Seed
 from causal_ddpm.estimators.corrected_law import (
     FINE_GRID,
-    N_BOOTSTRAP,
     ArmScore,
     OutcomeGrid,
-    averages,
+    Scored,
     outcome_grid,
     row_chunks,
     score_laws,
@@ -130,25 +129,38 @@ class Lorenz:
         return np.asarray((share - below) * cells.width[:, None] / cells.total(cdf))
 
 
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A measure of one arm: values, shape (k,), and centred influence, shape (n, k)."""
+
+    values: Array
+    phi: Array
+
+
+def measured(measure: Measure, cells: Cells, arm: ArmScore, w: Array) -> Measured:
+    """Value and influence of a measure of the corrected law of one arm."""
+    sums = [w[rows] @ cells.psi(arm, rows) for rows in row_chunks(len(w))]
+    cdf = sorted_cdf(np.sum(sums, axis=0) / (w @ arm.g))
+    if cells.total(cdf) <= 0:
+        raise DataError(f"the mean of Y({arm.arm}) is 0", "a positive mean in both arms")
+    gradient = measure.gradient(cells, cdf)
+    psi = np.concatenate([cells.psi(arm, rows) @ gradient for rows in row_chunks(len(w))])
+    return Measured(measure.of(cells, cdf), arm.centred(psi, w))
+
+
 @dataclass(frozen=True)
-class InequalityEffect:
-    """Estimator of effects on inequality.
+class LorenzCurveEffect:
+    """Estimator of the difference of the Lorenz curves.
 
     Parameters
     ----------
-    estimand : GiniEffect or LorenzEffect
-    random_state : int, SeedSequence or None
-        Seed of the bootstrap multipliers.
-    n_bootstrap : int
-        Number of bootstrap draws.
+    estimand : LorenzEffect
     """
 
-    estimand: GiniEffect | LorenzEffect
-    random_state: Seed = 0
-    n_bootstrap: int = N_BOOTSTRAP
+    estimand: LorenzEffect
 
     def estimate(self, data: CausalData, nuisances: Nuisances, level: float = 0.95) -> Estimate:
-        """Differences of the measure between the corrected laws.
+        """L1 - L0 at each level; :func:`causal_ddpm.estimators.curves.effect_curve` has its band.
 
         Raises
         ------
@@ -158,45 +170,58 @@ class InequalityEffect:
         OverlapError
             If no row can speak to the estimand.
         """
-        check_amounts(data, self.estimand.name)
-        scored = score_laws(self.estimand, data, nuisances)
-        cells = Cells(outcome_grid(data.outcome, data.weights, FINE_GRID))
-        plain, draws = averages(
-            scored.arms, scored.sampling, cells.psi, self.n_bootstrap, self.random_state
-        )
-        cdf, draws = sorted_cdf(plain), sorted_cdf(draws)
-        measure = (
-            Gini()
-            if isinstance(self.estimand, GiniEffect)
-            else Lorenz(np.asarray(self.estimand.levels))
-        )
-        v0, v1 = measure.of(cells, cdf)
-        b0, b1 = measure.of(cells, draws)
-        phi0, phi1 = (
-            influence(cells, arm, measure.gradient(cells, f), scored.weights)
-            for arm, f in zip(scored.arms, cdf, strict=True)
-        )
-        both = isinstance(self.estimand, GiniEffect)
-
-        def entries(x1, x0):
-            return np.hstack([x1 - x0, x1, x0]) if both else x1 - x0
-
-        details = scored.details | {}
-        result = Result(
-            self.estimand.labels,
-            entries(v1, v0),
-            entries(phi1, phi0),
-            scored.notes,
-            details,
-            entries(b1, b0),
-        )
+        measure = Lorenz(np.asarray(self.estimand.levels))
+        scored, untreated, treated = _both(self.estimand, measure, data, nuisances)
+        details = scored.details | {
+            "levels": list(self.estimand.levels),
+            "lorenz_untreated": untreated.values.tolist(),
+            "lorenz_treated": treated.values.tolist(),
+        }
+        values, phi = treated.values - untreated.values, treated.phi - untreated.phi
+        result = Result(self.estimand.labels, values, phi, scored.notes, details)
         return build_estimate(result, data, nuisances, self.estimand, scored.sampling, level)
 
 
-def influence(cells: Cells, arm: ArmScore, gradient: Array, w: Array) -> Array:
-    """Centred influence of a measure with this gradient (G - 1, k), shape (n, k)."""
-    parts = [cells.psi(arm, rows) @ gradient for rows in row_chunks(len(w))]
-    return arm.centred(np.concatenate(parts), w)
+@dataclass(frozen=True)
+class GiniCoefficientEffect:
+    """Estimator of the difference of the Gini coefficients, and of both.
+
+    Parameters
+    ----------
+    estimand : GiniEffect
+    """
+
+    estimand: GiniEffect
+
+    def estimate(self, data: CausalData, nuisances: Nuisances, level: float = 0.95) -> Estimate:
+        """G1 - G0, then G1 and G0.
+
+        Raises
+        ------
+        DataError
+            If an outcome is negative or none is positive, the outcome model learned means only,
+            or with fewer than five clusters.
+        OverlapError
+            If no row can speak to the estimand.
+        """
+        scored, untreated, treated = _both(self.estimand, Gini(), data, nuisances)
+        values, phi = (
+            np.hstack([t - u, t, u])
+            for t, u in ((treated.values, untreated.values), (treated.phi, untreated.phi))
+        )
+        result = Result(self.estimand.labels, values, phi, scored.notes, scored.details)
+        return build_estimate(result, data, nuisances, self.estimand, scored.sampling, level)
+
+
+def _both(
+    estimand: Estimand, measure: Measure, data: CausalData, nuisances: Nuisances
+) -> tuple[Scored, Measured, Measured]:
+    """The rows made ready, and the measure of the untreated and of the treated law."""
+    check_amounts(data, estimand.name)
+    scored = score_laws(estimand, data, nuisances)
+    cells = Cells(outcome_grid(data.outcome, data.weights, FINE_GRID))
+    untreated, treated = (measured(measure, cells, arm, scored.weights) for arm in scored.arms)
+    return scored, untreated, treated
 
 
 def check_amounts(data: CausalData, estimand: str) -> None:

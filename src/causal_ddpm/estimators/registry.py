@@ -32,6 +32,7 @@ from causal_ddpm.core.estimand import (
     PolicyValue,
     PotentialDistributions,
     ShareBelow,
+    TrimmedATE,
 )
 from causal_ddpm.core.estimate import Estimate
 from causal_ddpm.core.random import Seed
@@ -64,6 +65,7 @@ ESTIMATORS: dict[type[Estimand], Callable[[Any, Seed], Estimator]] = {
     ATE: lambda estimand, seed: MeanEffect(estimand),
     ATT: lambda estimand, seed: MeanEffect(estimand),
     ATU: lambda estimand, seed: MeanEffect(estimand),
+    TrimmedATE: lambda estimand, seed: MeanEffect(estimand),
     ATO: lambda estimand, seed: OverlapWeightedEffect(estimand),
     ArmContrast: lambda estimand, seed: ArmEffect(estimand),
     ArmMeans: lambda estimand, seed: ArmEffect(estimand),
@@ -82,6 +84,7 @@ ESTIMATORS: dict[type[Estimand], Callable[[Any, Seed], Estimator]] = {
     DoseResponse: lambda estimand, seed: DoseCurve(estimand),
 }
 """By the type of the estimand: from an estimand and a seed (of the bootstrap) to its estimator."""
+
 
 def estimator_for(estimand: Estimand, random_state: Seed = 0) -> Estimator:
     """The estimator of an estimand.
