@@ -9,7 +9,7 @@ always, a warning below 30 clusters, a refusal below 5.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -31,6 +31,7 @@ from causal_ddpm.nuisance.folds import FEW_CLUSTERS, MIN_CLUSTERS
 
 FEW_ROWS = 200
 FEW_ROWS_IN_ARM = 100
+FEW_TRAINING_ROWS = 40
 
 ARM_WORDS = ("untreated", "treated")
 
@@ -124,6 +125,15 @@ class Sampling:
         """Degrees of freedom of t intervals: clusters minus one, None without clusters."""
         return None if self.clusters is None else self.n_independent - 1.0
 
+    def within(self, rows: NDArray[np.bool_]) -> Sampling:
+        """The same design with weight zero outside ``rows``, shape (n,)."""
+        return replace(self, weights=np.where(rows, self.weights, 0.0))
+
+    def rows(self, rows: NDArray[np.bool_]) -> Sampling:
+        """The design of some rows alone."""
+        clusters = None if self.clusters is None else self.clusters[rows]
+        return replace(self, weights=self.weights[rows], clusters=clusters)
+
     def influence(self, phi: Array) -> Array:
         """Row influences from phi, shape (n, p)."""
         return row_influence(phi, self.weights, self.independent_copies)
@@ -133,8 +143,8 @@ class Sampling:
         return influence_covariance(influence, self.clusters, self.n_independent)
 
 
-def sample_notes(data: CausalData, sampling: Sampling) -> list[Note]:
-    """Warnings about few rows, few rows in an arm and few clusters."""
+def sample_notes(data: CausalData, sampling: Sampling, fold_ids: NDArray[np.int64]) -> list[Note]:
+    """Warnings about few rows (in all, in an arm, to train a fold) and few clusters."""
     notes = []
     arms = range(len(arm_words(data)))
     rows_of_arms = [int(sampling.counts @ (data.treatment == a)) for a in arms]
@@ -148,12 +158,30 @@ def sample_notes(data: CausalData, sampling: Sampling) -> list[Note]:
             "simulations with 150 rows the 95 % intervals covered only .82 to .88. "
             "Use n_repeats=3 or more."
         )
+    notes += few_to_train(data, sampling, fold_ids)
     if sampling.clusters is not None and sampling.n_independent < FEW_CLUSTERS:
         notes.append(
             f"Few clusters: {sampling.n_independent:.0f}; with fewer than {FEW_CLUSTERS} "
             "cluster-robust intervals tend to be too narrow."
         )
     return [Note(SmallSampleWarning, text) for text in notes]
+
+
+def few_to_train(data: CausalData, sampling: Sampling, fold_ids: NDArray[np.int64]) -> list[str]:
+    """A sentence where the models of some fold learn from hardly any row of an arm."""
+    training = [
+        (int(sampling.counts @ ((data.treatment == a) & (fold_ids != k))), word)
+        for a, word in enumerate(arm_words(data))
+        for k in np.unique(fold_ids)
+    ]
+    fewest, word = min(training, default=(FEW_TRAINING_ROWS, ""))
+    if fewest >= FEW_TRAINING_ROWS:
+        return []
+    return [
+        f"Few rows to learn from: a fold's models train on {fewest:,} {word} rows; below about "
+        f"{FEW_TRAINING_ROWS} the outcome of that arm is hardly learnt. Use more folds, or more "
+        "rows."
+    ]
 
 
 def assumptions_of(data: CausalData, estimand: Estimand) -> tuple[str, ...]:
@@ -259,7 +287,7 @@ def build_estimate(
             "models with causal_ddpm.testing."
         )
     influence = sampling.influence(result.phi)
-    notes = [*result.notes, *sample_notes(data, sampling)]
+    notes = [*result.notes, *sample_notes(data, sampling, nuisances.fold_ids)]
     return Estimate(
         values=result.values,
         cov=sampling.covariance(influence) if result.cov is None else result.cov,

@@ -14,8 +14,9 @@ from typing import Any
 
 from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.errors import DataError
-from causal_ddpm.core.estimand import ATO, ArmContrast, ArmMeans, Estimand, Needs
+from causal_ddpm.core.estimand import ATO, ArmContrast, ArmMeans, Estimand, Needs, TrimmedATE
 from causal_ddpm.estimators.arm_effects import check_arm_overlap
+from causal_ddpm.estimators.ate import check_mean_overlap
 from causal_ddpm.estimators.inference import Sampling
 from causal_ddpm.estimators.iv import check_instrument_overlap
 from causal_ddpm.estimators.overlap import check_overlap
@@ -42,6 +43,7 @@ RECORDS: dict[Needs, type] = {
 
 OVERLAP_CHECKS: dict[type[Estimand], Callable[..., Any]] = {
     ATO: check_units_in_overlap,
+    TrimmedATE: check_mean_overlap,
     ArmContrast: check_arm_overlap,
     ArmMeans: check_arm_overlap,
 }

@@ -14,6 +14,7 @@ from causal_ddpm.core.estimand.inequality import GiniEffect, LorenzEffect
 from causal_ddpm.core.estimand.instrument import ITT, LATE
 from causal_ddpm.core.estimand.means import ATE, ATO, ATT, ATU
 from causal_ddpm.core.estimand.policies import BudgetRule, PolicyValue
+from causal_ddpm.core.estimand.trimming import TrimmedATE
 from causal_ddpm.core.estimand.words import estimand_in_words
 
 __all__ = [
@@ -39,5 +40,6 @@ __all__ = [
     "PolicyValue",
     "PotentialDistributions",
     "ShareBelow",
+    "TrimmedATE",
     "estimand_in_words",
 ]

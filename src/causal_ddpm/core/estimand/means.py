@@ -18,16 +18,31 @@ from causal_ddpm.core.estimand.base import Estimand, Group
 
 @dataclass(frozen=True)
 class ATE(Estimand):
-    """Average treatment effect, E[Y(1) - Y(0)]."""
+    """Average treatment effect, E[Y(1) - Y(0)].
+
+    Parameters
+    ----------
+    targeted : bool
+        Estimate by targeted maximum likelihood (TMLE) instead of AIPW: means are moved until they
+        solve the score, and stay within the range of the outcome.
+    """
 
     name: ClassVar[str] = "ATE"
+    targeted: bool = False
 
 
 @dataclass(frozen=True)
 class ATT(Estimand):
-    """Average treatment effect on the treated, E[Y(1) - Y(0) | A = 1]."""
+    """Average treatment effect on the treated, E[Y(1) - Y(0) | A = 1].
+
+    Parameters
+    ----------
+    targeted : bool
+        As in :class:`ATE`.
+    """
 
     name: ClassVar[str] = "ATT"
+    targeted: bool = False
 
     @property
     def group(self) -> Group:
@@ -42,9 +57,16 @@ class ATT(Estimand):
 
 @dataclass(frozen=True)
 class ATU(Estimand):
-    """Average treatment effect on the untreated, E[Y(1) - Y(0) | A = 0]."""
+    """Average treatment effect on the untreated, E[Y(1) - Y(0) | A = 0].
+
+    Parameters
+    ----------
+    targeted : bool
+        As in :class:`ATE`.
+    """
 
     name: ClassVar[str] = "ATU"
+    targeted: bool = False
 
     @property
     def group(self) -> Group:
