@@ -194,7 +194,12 @@ def test_bad_weights_and_clusters(refused, csv, frame):
     [
         (["--level", "1.5"], "the confidence level is 1.5"),
         (["--folds", "1"], "folds"),
-        (["--estimand", "late"], "late"),
+        (["--estimand", "latte"], "Did you mean 'late'"),
+        (["--estimand", "late"], "instrument"),
+        (
+            ["--estimand", "arms", "--treatment-kind", "arms", "--report", "r.html"],
+            "--report was asked",
+        ),
         (["--location", "somewhere"], "somewhere"),
         (["--random-state", "-1"], "random-state"),
         (["--colour", "red"], "--colour"),

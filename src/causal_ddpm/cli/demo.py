@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from causal_ddpm.cli.estimate import run_analysis
 from causal_ddpm.cli.options import Debug, Jobs, Quiet, RandomState
+from causal_ddpm.cli.progress import quiet_progress
 from causal_ddpm.core.errors import DataError, MissingDependencyError
 from causal_ddpm.core.estimand import ATT
 from causal_ddpm.core.files import check_writable
@@ -116,7 +116,7 @@ def _analyse(
     import pandas as pd
 
     from causal_ddpm.core.data import CausalData
-    from causal_ddpm.evaluation.analysis import AnalysisSettings
+    from causal_ddpm.evaluation.analysis import AnalysisSettings, analyse
     from causal_ddpm.evaluation.provenance import Reference, Source
 
     experiment, survey = frames
@@ -127,9 +127,9 @@ def _analyse(
         unit="1982 dollars",
         references=(Reference("Experimental benchmark", *benchmark),),
     )
-    return run_analysis(
-        data, [ATT()], AnalysisSettings(random_state=random_state), source, n_jobs, quiet
-    )
+    settings = AnalysisSettings(random_state=random_state)
+    with quiet_progress(quiet) as progress:
+        return analyse(data, [ATT()], settings, source, n_jobs=n_jobs, progress=progress)
 
 
 def _conclude(analysis: "Analysis", benchmark: tuple[float, float], naive: float) -> None:

@@ -1,7 +1,6 @@
 """``causal-ddpm estimate``: from a data file to effects, JSON and a report."""
 
 import csv
-import warnings
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,25 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from causal_ddpm.cli.options import Debug, Jobs, Quiet, RandomState
-from causal_ddpm.cli.progress import progress_bar
+from causal_ddpm.cli.progress import quiet_progress
 from causal_ddpm.cli.read import read_table
-from causal_ddpm.core.errors import CausalDDPMWarning, DataError
-from causal_ddpm.core.estimand import ATE, ATT, ATU, QTE, Estimand
+from causal_ddpm.core.errors import DataError
+from causal_ddpm.core.estimand import Estimand, estimand_in_words
+from causal_ddpm.core.estimand.words import WORDS
 from causal_ddpm.core.files import check_writable
 
 if TYPE_CHECKING:
     from causal_ddpm.core.data import CausalData
     from causal_ddpm.core.truth import Truth
     from causal_ddpm.evaluation.analysis import Analysis
-
-
-class EstimandName(StrEnum):
-    """What can be asked for."""
-
-    ate = "ate"
-    att = "att"
-    atu = "atu"
-    qte = "qte"
+    from causal_ddpm.evaluation.answers import Answers
 
 
 class Location(StrEnum):
@@ -51,7 +43,12 @@ class Accuracy(StrEnum):
     high = "high"
 
 
-_ESTIMANDS: dict[str, type[Estimand]] = {"ate": ATE, "att": ATT, "atu": ATU, "qte": QTE}
+class TreatmentKind(StrEnum):
+    """What the treatment column holds."""
+
+    binary = "binary"
+    arms = "arms"
+    dose = "dose"
 
 
 def estimate(  # noqa: PLR0913 - a command's options are its arguments
@@ -59,7 +56,11 @@ def estimate(  # noqa: PLR0913 - a command's options are its arguments
         Path, typer.Argument(help="Data: .csv, .csv.gz, .parquet or .feather.", show_default=False)
     ],
     treatment: Annotated[
-        str, typer.Option(help="Column with 1 (treated) and 0 (untreated).", show_default=False)
+        str,
+        typer.Option(
+            help="Column with 1 (treated) and 0 (untreated), or what --treatment-kind says.",
+            show_default=False,
+        ),
     ],
     outcome: Annotated[str, typer.Option(help="Numeric column.", show_default=False)],
     confounders: Annotated[
@@ -70,11 +71,21 @@ def estimate(  # noqa: PLR0913 - a command's options are its arguments
         ),
     ],
     estimand: Annotated[
-        list[EstimandName] | None,
+        list[str] | None,
         typer.Option(
-            help="What to estimate; repeat the option for several.",
-            show_default="ate and att",
+            help=f"What to estimate; repeat the option for several. {', '.join(WORDS)}; some take "
+            "settings behind a colon: qte:0.1,0.9 gate:COLUMN share:VALUE arm:B/A dose:1,2,3.",
+            show_default="ate and att; arms, dose or late where the design says so",
         ),
+    ] = None,
+    treatment_kind: Annotated[
+        TreatmentKind, typer.Option(help="What the treatment column holds.")
+    ] = TreatmentKind.binary,
+    control: Annotated[
+        str | None, typer.Option(help="The arm that others are compared with.")
+    ] = None,
+    instrument: Annotated[
+        str | None, typer.Option(help="Column of 0/1 that moves the treatment, for late and itt.")
     ] = None,
     weights: Annotated[str | None, typer.Option(help="Column of weights.")] = None,
     weights_type: Annotated[
@@ -133,7 +144,7 @@ def estimate(  # noqa: PLR0913 - a command's options are its arguments
         raise DataError(f"--json and --report both name '{json}'", "two different files")
     for path in outputs.values():
         _check_output(path, file)
-    asked = _estimands(estimand)
+    asked = [estimand_in_words(text) for text in dict.fromkeys(estimand or [])]
     data = _load(
         file,
         {
@@ -145,15 +156,19 @@ def estimate(  # noqa: PLR0913 - a command's options are its arguments
             "clusters": clusters,
             "unit_id": unit_id,
             "outcome_kind": outcome_kind,
+            "treatment_kind": treatment_kind.value,
+            "control": control,
+            "instrument": instrument,
         },
     )
-    _check_design(data, folds, level)
+    _check_design(data, asked, folds, level)
     truth = _truth(file)
     # Only now the heavy imports: whatever is wrong with the input has been said.
     from causal_ddpm.cli.output import save, show
     from causal_ddpm.evaluation.analysis import AnalysisSettings
     from causal_ddpm.evaluation.provenance import Source
 
+    _check_whole(data, asked, {"--report": report is not None, "--joint": joint})
     settings = AnalysisSettings(
         outcome_model=_outcome_model(location, accuracy),
         n_folds=folds,
@@ -175,18 +190,18 @@ def run_analysis(
     source: Any,
     n_jobs: int,
     quiet: bool,
-) -> "Analysis":
-    """Analyse with a progress bar; warnings are kept in the record and shown with the result."""
+) -> "Analysis | Answers":
+    """Estimate with a progress bar; warnings are kept in the record and shown with the result.
+
+    Two arms without an instrument get the whole analysis, other designs their estimates.
+    """
     from causal_ddpm.evaluation.analysis import analyse
+    from causal_ddpm.evaluation.answers import answer, default_estimands, two_arms_suffice
 
-    with progress_bar(quiet) as progress, warnings.catch_warnings():
-        warnings.simplefilter("ignore", CausalDDPMWarning)
-        return analyse(data, estimands, settings, source, n_jobs=n_jobs, progress=progress)
-
-
-def _estimands(names: list[EstimandName] | None) -> list[Estimand]:
-    wanted = dict.fromkeys(names or [EstimandName.ate, EstimandName.att])
-    return [_ESTIMANDS[name.value]() for name in wanted]
+    wanted = estimands or default_estimands(data)
+    work = analyse if two_arms_suffice(data, wanted) else answer
+    with quiet_progress(quiet) as progress:
+        return work(data, wanted, settings, source, n_jobs=n_jobs, progress=progress)
 
 
 def _names(text: str) -> list[str]:
@@ -209,7 +224,7 @@ def _load(file: Path, roles: dict[str, Any]) -> "CausalData":
     return CausalData(frame, **roles)
 
 
-def _check_design(data: "CausalData", folds: int, level: float) -> None:
+def _check_design(data: "CausalData", asked: list[Estimand], folds: int, level: float) -> None:
     """What would be refused later anyway, said before the slow imports."""
     from causal_ddpm.nuisance.folds import draw_folds
 
@@ -217,7 +232,22 @@ def _check_design(data: "CausalData", folds: int, level: float) -> None:
         raise DataError(
             f"the confidence level is {level:g}", "a number between 0 and 1, such as 0.95"
         )
+    for estimand in asked:
+        estimand.check_treatment(data.treatment_schema)
     draw_folds(data, folds, 0)
+
+
+def _check_whole(data: "CausalData", asked: list[Estimand], wanted: dict[str, bool]) -> None:
+    """Refuse options of the whole analysis for designs that have none."""
+    from causal_ddpm.evaluation.answers import default_estimands, two_arms_suffice
+
+    for option in (name for name, given in wanted.items() if given):
+        if not two_arms_suffice(data, asked or default_estimands(data)):
+            raise DataError(
+                f"{option} was asked for",
+                "a treatment of two arms without an instrument",
+                "Other designs give a table and --json.",
+            )
 
 
 def _truth(file: Path) -> "Truth | None":

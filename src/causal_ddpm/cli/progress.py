@@ -1,9 +1,11 @@
 """A progress bar on the terminal, and silence everywhere else."""
 
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from causal_ddpm.core.errors import CausalDDPMWarning
 from causal_ddpm.core.progress import Progress, silent
 
 
@@ -35,3 +37,11 @@ def progress_bar(quiet: bool = False) -> Iterator[Progress]:
             bar.update(task, description=stage, completed=share)
 
         yield report
+
+
+@contextmanager
+def quiet_progress(quiet: bool = False) -> Iterator[Progress]:
+    """A progress bar over work whose warnings are kept in its record and shown with the result."""
+    with progress_bar(quiet) as progress, warnings.catch_warnings():
+        warnings.simplefilter("ignore", CausalDDPMWarning)
+        yield progress

@@ -26,8 +26,8 @@ from causal_ddpm.core.protocols import OutcomeModel, PropensityModel
 from causal_ddpm.core.truth import Truth
 from causal_ddpm.estimators.api import estimate_with, median_of_repeats, nuisances_of_repeats
 from causal_ddpm.estimators.counterfactual import JointEffects, joint_effects
-from causal_ddpm.estimators.overlap import FEW_EFFECTIVE
 from causal_ddpm.estimators.curves import distribution_curves
+from causal_ddpm.estimators.overlap import FEW_EFFECTIVE
 from causal_ddpm.evaluation.diagnostics import (
     Balance,
     NaiveDifference,
@@ -141,8 +141,7 @@ class Analysis:
     @property
     def outcome_label(self) -> str:
         """The outcome with its unit."""
-        unit = self.source.unit
-        return self.data.outcome_name + (f" ({unit})" if unit else "")
+        return self.source.labelled(self.data.outcome_name)
 
     @property
     def unit_effects(self) -> Array:

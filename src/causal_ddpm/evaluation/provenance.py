@@ -79,6 +79,10 @@ class Source:
     truth: Truth | None = None
     references: tuple[Reference, ...] = ()
 
+    def labelled(self, outcome: str) -> str:
+        """The outcome with its unit."""
+        return outcome + (f" ({self.unit})" if self.unit else "")
+
 
 @dataclass(frozen=True)
 class Provenance:

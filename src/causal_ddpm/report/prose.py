@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from causal_ddpm.estimators.counterfactual import JointEffects
 from causal_ddpm.evaluation.analysis import Analysis
+from causal_ddpm.evaluation.answers import Answers
 from causal_ddpm.report.displays.effects import SHOWN
 
 MINUS = "\N{MINUS SIGN}"
@@ -116,7 +117,7 @@ def _interval_words(analysis: Analysis) -> str:
     return f"{analysis.level * 100:g} %, from influence functions, {how}"
 
 
-def simulated(analysis: Analysis) -> str | None:
+def simulated(analysis: Analysis | Answers) -> str | None:
     """What a reader of simulated data must know; None for data from the world."""
     truth = analysis.truth
     if truth is None:

@@ -8,10 +8,30 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from causal_ddpm.evaluation.analysis import Analysis
+from causal_ddpm.evaluation.answers import Answers
 from causal_ddpm.report import prose, style
 
 if TYPE_CHECKING:
     from great_tables import GT
+
+
+LONG = 20
+"""A table shows at most so many entries of one estimate, spread over all of them."""
+
+
+def answers_frame(answers: Analysis | Answers) -> pd.DataFrame:
+    """Every estimate as formatted text; columns Estimand, Estimate, Std. error, Interval."""
+    return pd.DataFrame([_row(r, r["label"]) for r in _records(answers)])
+
+
+def _records(answers: Analysis | Answers) -> list[dict[str, Any]]:
+    """One record an entry; a long curve at ``LONG`` of its points."""
+    shown = []
+    for estimate in answers.estimates:
+        records = estimate.records(answers.level)
+        last, n = len(records) - 1, min(len(records), LONG)
+        shown += [records[round(k * last / max(n - 1, 1))] for k in range(n)]
+    return shown
 
 
 def estimates_frame(analysis: Analysis) -> pd.DataFrame:
@@ -22,10 +42,7 @@ def estimates_frame(analysis: Analysis) -> pd.DataFrame:
     DataFrame
         Columns Estimand, Estimate, Std. error, Interval and, for simulated data, Truth.
     """
-    rows = [
-        _row(r, r["label"])
-        for r in [r for e in analysis.estimates for r in e.records(analysis.level)]
-    ]
+    rows = [_row(r, r["label"]) for r in _records(analysis)]
     others: list[tuple[str, Any]] = [(r.label, r) for r in analysis.source.references]
     for label, found in [*others, ("Naive difference", analysis.naive)]:
         low, high = found.interval(analysis.level)
