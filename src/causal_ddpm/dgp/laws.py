@@ -87,6 +87,8 @@ class Mixture:
 
     def cdf(self, y: Array) -> Array:
         """P(Y <= y), shape (n, G), at y of shape (G,) or (n, G)."""
+        if (self.weight == 1).all():
+            return np.asarray(ndtr((y - self.modes[:, [0]]) / self.sd[:, None]))
         z = [(y - self.modes[:, [k]]) / self.sd[:, None] for k in (0, 1)]
         return self.weights[:, [0]] * ndtr(z[0]) + self.weights[:, [1]] * ndtr(z[1])
 

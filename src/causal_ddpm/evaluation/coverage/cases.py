@@ -54,7 +54,7 @@ CONTINUOUS = (
 )
 CONFOUNDED = (*CONTINUOUS, "binary-outcome")
 
-BATCHES: Mapping[str, int] = {"means": 2000, "distributions": 1000, "quantiles": 400}
+BATCHES: Mapping[str, int] = {"means": 2000, "distributions": 500, "quantiles": 200}
 """Draws of the light part, by batch."""
 
 
@@ -74,8 +74,10 @@ class Case:
         Key of :data:`BATCHES`.
     truth : callable, optional
         See :data:`TrueValues`; the design's ``truth_of`` by default.
-    entries : bool
-        Whether entries are recorded one by one; False keeps the simultaneous band alone.
+    entries : tuple of str, optional
+        Labels that are recorded one by one; all by default.
+    band : bool
+        Whether the simultaneous band over all entries is recorded.
     sources : mapping
         How nuisances of a draw are made in the light part, by name.
     headline : bool
@@ -87,7 +89,8 @@ class Case:
     designs: tuple[str, ...] = CONFOUNDED
     batch: str = "means"
     truth: TrueValues | None = None
-    entries: bool = True
+    entries: tuple[str, ...] | None = None
+    band: bool = True
     sources: Mapping[str, Source] = field(default_factory=lambda: SOURCES)
     headline: bool = False
 
@@ -128,31 +131,37 @@ def _values_of_rule(design: str) -> dict[str, float]:
     return values_of_rule(_treat_high_x1, design_by_name(design).population())  # type: ignore[attr-defined]
 
 
-_LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)
-_CURVE = _points(0.05, 0.95, 19)
+_SHOWN_LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)
+_QTE, _QTT = (QTE(_points(0.05, 0.95, 19), among=group) for group in ("all", "treated"))
+_CDF = CDFDifference(_points(-1.5, 4.0, 23))
 
 CASES: tuple[Case, ...] = (
     Case("ATE", ATE(), headline=True),
     Case("ATT", ATT(), headline=True),
     Case("ATU", ATU(), headline=True),
     Case("ATO", ATO()),
-    Case("arm means", ArmMeans()),
+    Case("arm means", ArmMeans(), band=False),
     Case("GATE by x1", GATE("x1", cuts=(-0.5, 0.5))),
-    Case("BLP on x0, x1", BLP(("x0", "x1"))),
+    Case("BLP on x0, x1", BLP(("x0", "x1")), band=False),
     Case(
         "policy value",
         lambda draw: PolicyValue(_treat_high_x1(draw.data.covariates.values)),
         truth=_value_of_treating_high_x1,
+        entries=("V(rule)", "V(rule) - V(none)", "V(rule) - V(random)"),
+        band=False,
     ),
-    Case("CDF difference", CDFDifference((-1.0, 0.0, 1.0, 2.0, 3.0)), CONTINUOUS, "distributions"),
     Case(
-        "CDF difference, curve", CDFDifference(_points(-1.5, 4.0, 45)), CONTINUOUS, "distributions",
-        entries=False,
+        "CDF difference", _CDF, CONTINUOUS, "distributions",
+        entries=CDFDifference.labels_at((-1.0, 0.0, 1.0, 2.0, 3.0)),
     ),
-    Case("share below", ShareBelow(0.5), CONTINUOUS, "distributions"),
-    Case("QTE", QTE(_LEVELS), CONTINUOUS, "quantiles", headline=True),
-    Case("QTE, curve", QTE(_CURVE), CONTINUOUS, "quantiles", entries=False),
-    Case("QTT", QTE(_LEVELS, among="treated"), CONTINUOUS, "quantiles"),
+    Case("share below", ShareBelow(0.5), CONTINUOUS, "distributions", band=False),
+    Case(
+        "QTE", _QTE, CONTINUOUS, "quantiles",
+        entries=tuple(f"QTE({u:g})" for u in _SHOWN_LEVELS), headline=True,
+    ),
+    Case(
+        "QTT", _QTT, CONTINUOUS, "quantiles", entries=tuple(f"QTT({u:g})" for u in _SHOWN_LEVELS)
+    ),
 )  # fmt: skip
 """All cases."""
 

@@ -1,0 +1,119 @@
+"""The table of the coverage study, and its verdicts.
+
+One row a design, number of rows, kind of nuisances, case and label. With R draws and Monte Carlo
+error s = sqrt(.95 x .05 / R), a row *fails* when .95 lies outside coverage +- 2.6 s or coverage is
+below .92. Bands are judged in the same way by the share of draws in which the whole band is right.
+
+``width_ratio`` compares the mean width with that of the smallest possible interval: of the
+semiparametric efficiency bound where the design knows it, else of the mean standard error with
+oracle nuisances on the same design (the influence function is then the efficient one).
+
+``margin`` is the coverage's distance from the nominal level in Monte Carlo errors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from causal_ddpm.dgp.catalog import catalog
+from causal_ddpm.evaluation.coverage.cases import CASES
+from causal_ddpm.evaluation.coverage.scores import BAND, FULL, LEVEL, REFUSED
+from causal_ddpm.evaluation.monte_carlo import summarize_intervals
+
+CELL = ("nuisances", "design", "n", "case", "label")
+WITHIN_ERRORS = 2.6
+LOWEST = 0.92
+FEWEST_DRAWS = 2
+HEADLINE = {"nuisances": (FULL,), "n": (500,), "design": ("gauss", "bimodal")}
+"""Cells whose mean coverage is reported first, for the cases marked so."""
+
+_NUMBERS = (
+    "n_draws", "n_refused", "bias", "bias_error", "sd", "mean_std_error", "se_ratio",
+    "se_ratio_error", "rmse", "coverage", "coverage_error", "width", "width_ratio",
+)  # fmt: skip
+
+
+def summarize(entries: pd.DataFrame) -> pd.DataFrame:
+    """Summary of the entries of :func:`causal_ddpm.evaluation.coverage.scores.from_rows`.
+
+    Returns
+    -------
+    DataFrame
+        Columns of ``CELL``, then n_draws, n_refused, bias, bias_error, sd, mean_std_error,
+        se_ratio, se_ratio_error, rmse, coverage, coverage_error, width, width_ratio, margin,
+        verdict.
+    """
+    refused = entries[entries["label"] == REFUSED].groupby(list(CELL[:-1])).size()
+    rows = []
+    for key, group in entries.groupby(list(CELL), sort=False):
+        cell = dict(zip(CELL, key, strict=True))
+        if cell["label"] == REFUSED or len(group) < FEWEST_DRAWS:
+            continue
+        numbers = _band(group) if cell["label"] == BAND else _entry(group, cell)
+        cell["n_refused"] = int(refused.get(tuple(key[:-1]), 0))
+        rows.append({**cell, **numbers})
+    if not rows:
+        return pd.DataFrame(columns=[*CELL, *_NUMBERS, "margin", "verdict"])
+    table = _with_bounds(pd.DataFrame(rows))
+    table["margin"] = (table["coverage"] - LEVEL) / table["coverage_error"]
+    table["verdict"] = np.where(_fails(table), "fails", "holds")
+    return table[[*CELL, *_NUMBERS, "margin", "verdict"]].sort_values(
+        list(CELL[:-1]), kind="stable", ignore_index=True
+    )
+
+
+def headline(table: pd.DataFrame) -> dict[str, float]:
+    """Mean coverage of the headline cells, their number, and the share of cells that hold."""
+    names = [case.name for case in CASES if case.headline]
+    chosen = table["case"].isin(names) & (table["label"] != BAND)
+    for column, values in HEADLINE.items():
+        chosen &= table[column].isin(values)
+    cells = table[chosen]
+    return {
+        "cells": float(len(cells)),
+        "mean_coverage": float(cells["coverage"].mean()) if len(cells) else np.nan,
+        "share_that_holds": float((table["verdict"] == "holds").mean()) if len(table) else np.nan,
+    }
+
+
+def _entry(group: pd.DataFrame, cell: dict[str, Any]) -> dict[str, float]:
+    summary = summarize_intervals(
+        group["value"], group["std_error"], group["low"], group["high"], group["truth"],
+        bound=_known_bound(cell), level=LEVEL,
+    )  # fmt: skip
+    return asdict(summary)
+
+
+def _band(group: pd.DataFrame) -> dict[str, float]:
+    n = len(group)
+    return {
+        "n_draws": n,
+        "coverage": float(group["inside"].mean()),
+        "coverage_error": float(np.sqrt(LEVEL * (1 - LEVEL) / n)),
+        "width": float(group["width"].mean()),
+    }
+
+
+def _known_bound(cell: dict[str, Any]) -> float | None:
+    """Efficiency bound of the standard error at n rows, where the design knows it."""
+    truth = catalog()[cell["design"]].truth()  # type: ignore[attr-defined]
+    sd = truth.efficiency_sd.get(cell["label"])
+    return None if sd is None else float(sd) / float(cell["n"]) ** 0.5
+
+
+def _with_bounds(table: pd.DataFrame) -> pd.DataFrame:
+    """Width ratios from oracle standard errors where no bound is known."""
+    cell = ["design", "n", "case", "label"]
+    oracle = table[table["nuisances"] == "oracle"].set_index(cell)["width"]
+    reference = table.set_index(cell).index.map(oracle.to_dict())
+    ratio = table["width"] / np.asarray(reference, dtype=float)
+    return table.assign(width_ratio=table["width_ratio"].fillna(ratio))
+
+
+def _fails(table: pd.DataFrame) -> pd.Series[bool]:
+    outside = (table["coverage"] - LEVEL).abs() > WITHIN_ERRORS * table["coverage_error"]
+    return outside | (table["coverage"] < LOWEST)
