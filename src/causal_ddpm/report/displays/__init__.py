@@ -2,7 +2,8 @@
 
 A display is made from an :class:`~causal_ddpm.evaluation.analysis.Analysis` by its ``of`` method,
 which returns None where the analysis lacks what the picture needs; ``CouplingDisplay`` is made from
-:class:`~causal_ddpm.estimators.counterfactual.JointEffects`.
+:class:`~causal_ddpm.estimators.counterfactual.JointEffects`, ``OmittedVariableDisplay`` and
+``HiddenBiasDisplay`` from :class:`~causal_ddpm.evaluation.sensitivity.Sensitivity`.
 """
 
 from causal_ddpm.report.displays.base import Display
@@ -10,6 +11,7 @@ from causal_ddpm.report.displays.comparison import BalanceDisplay, OverlapDispla
 from causal_ddpm.report.displays.coupling import CouplingDisplay
 from causal_ddpm.report.displays.effects import EffectDisplay, UnitEffectsDisplay
 from causal_ddpm.report.displays.laws import DistributionsDisplay, QuantileDisplay
+from causal_ddpm.report.displays.sensitivity import HiddenBiasDisplay, OmittedVariableDisplay
 
 __all__ = [
     "BalanceDisplay",
@@ -17,6 +19,8 @@ __all__ = [
     "Display",
     "DistributionsDisplay",
     "EffectDisplay",
+    "HiddenBiasDisplay",
+    "OmittedVariableDisplay",
     "OverlapDisplay",
     "QuantileDisplay",
     "UnitEffectsDisplay",
