@@ -19,7 +19,10 @@ the table plays no part. With U the position of a row in [0, 1] and psi its scor
 
       phi = omega(U) psi - theta + R(U) - E[R],   R(v) = integral_v^1 omega'(u) m(u) du,
 
-  where m is the psi of each interval: an integral needs no smoothing.
+  where m is the psi of each interval: an integral needs no smoothing. Only a row's own interval,
+  on which R depends through its own psi, takes the fold's mean instead: otherwise the influence of
+  the top rows is too small by their own noise (standard errors of AUTOC 9 % short with 60 rows a
+  fold, 1 % with it).
 
 Ranks within folds, never across: the predictions of fold k come from models that the scores of fold
 k did not enter, and whose level is low where those scores are high. Across folds that would look
@@ -140,7 +143,8 @@ def rank_weighted(psi: Array, ranking: Ranking, kind: RankWeight) -> tuple[float
         mean_weight, passed = RANK_WEIGHTS[kind]
         share = np.bincount(group, weights=w[own])
         psi_of = np.bincount(group, weights=w[own] * psi[own]) / share
-        whole, part = (psi_of * x for x in passed(a, b))
+        whole, part = passed(a, b)
+        whole, part = whole * psi_of, part * (share @ psi_of / share.sum())
         rest = np.cumsum(whole[::-1])[::-1] - whole + part
         rest -= share @ rest / share.sum()
         phi[own] = mean_weight(a, b)[group] * psi[own] + rest[group]
