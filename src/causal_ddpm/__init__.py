@@ -44,6 +44,7 @@ _HOMES = {
         "GATE",
         "BudgetRule",
         "PolicyValue",
+        "TrimmedATE",
     ],
     "causal_ddpm.core.estimate": ["EffectCurve", "Estimate"],
     "causal_ddpm.dgp.ai_adoption": ["AIAdoption"],
@@ -69,12 +70,19 @@ _HOMES = {
     "causal_ddpm.diffusion.vector": ["VectorDiffusion", "train_vector"],
     "causal_ddpm.estimators.api": ["estimate_effects"],
     "causal_ddpm.estimators.cate": ["ConditionalEffects", "conditional_effects"],
+    "causal_ddpm.estimators.cate_interval": ["ConditionalIntervals", "conditional_intervals"],
+    "causal_ddpm.estimators.conformal": [
+        "UnitEffectIntervals",
+        "new_unit_effect_intervals",
+        "unit_effect_intervals",
+    ],
     "causal_ddpm.estimators.counterfactual": ["JointEffects", "joint_effects"],
     "causal_ddpm.estimators.curves": ["effect_curve"],
     "causal_ddpm.estimators.iv": ["ConfidenceSet", "anderson_rubin"],
     "causal_ddpm.evaluation.analysis": ["Analysis", "analyse"],
     "causal_ddpm.evaluation.augmentation": ["Augmented", "augment"],
     "causal_ddpm.evaluation.augmentation_check": ["AugmentationCheck", "augmentation_check"],
+    "causal_ddpm.evaluation.diagnostics": ["Overlap", "overlap_report"],
     "causal_ddpm.evaluation.sensitivity": ["Sensitivity", "Strengths", "sensitivity"],
     "causal_ddpm.evaluation.cate_scores": ["CateScores", "score_effects"],
     "causal_ddpm.framework": ["CausalConfig", "CausalInferenceFramework"],
@@ -86,6 +94,7 @@ _HOMES = {
     "causal_ddpm.nuisance.law": ["PotentialOutcomeLaw"],
     "causal_ddpm.nuisance.market": ["FittedMarket", "MarketModel"],
     "causal_ddpm.nuisance.outcome": ["PotentialOutcomeModel"],
+    "causal_ddpm.nuisance.replicates": ["EffectReplicates", "fit_replicates"],
     "causal_ddpm.nuisance.regressor": ["DiffusionRegressor"],
     "causal_ddpm.nuisance.vector_law": ["VectorOutcomeLaw", "VectorOutcomeModel"],
     "causal_ddpm.report.html": ["write_report"],
@@ -129,6 +138,7 @@ if TYPE_CHECKING:
         DoseResponse as DoseResponse,
         PolicyValue as PolicyValue,
         PotentialDistributions as PotentialDistributions,
+        TrimmedATE as TrimmedATE,
     )
     from causal_ddpm.core.estimate import EffectCurve as EffectCurve, Estimate as Estimate
     from causal_ddpm.dgp.ai_adoption import AIAdoption as AIAdoption
@@ -169,6 +179,15 @@ if TYPE_CHECKING:
         ConditionalEffects as ConditionalEffects,
         conditional_effects as conditional_effects,
     )
+    from causal_ddpm.estimators.cate_interval import (
+        ConditionalIntervals as ConditionalIntervals,
+        conditional_intervals as conditional_intervals,
+    )
+    from causal_ddpm.estimators.conformal import (
+        UnitEffectIntervals as UnitEffectIntervals,
+        new_unit_effect_intervals as new_unit_effect_intervals,
+        unit_effect_intervals as unit_effect_intervals,
+    )
     from causal_ddpm.estimators.counterfactual import (
         JointEffects as JointEffects,
         joint_effects as joint_effects,
@@ -187,6 +206,10 @@ if TYPE_CHECKING:
     from causal_ddpm.evaluation.cate_scores import (
         CateScores as CateScores,
         score_effects as score_effects,
+    )
+    from causal_ddpm.evaluation.diagnostics import (
+        Overlap as Overlap,
+        overlap_report as overlap_report,
     )
     from causal_ddpm.evaluation.sensitivity import (
         Sensitivity as Sensitivity,
@@ -215,6 +238,10 @@ if TYPE_CHECKING:
     from causal_ddpm.nuisance.market import FittedMarket as FittedMarket, MarketModel as MarketModel
     from causal_ddpm.nuisance.outcome import PotentialOutcomeModel as PotentialOutcomeModel
     from causal_ddpm.nuisance.regressor import DiffusionRegressor as DiffusionRegressor
+    from causal_ddpm.nuisance.replicates import (
+        EffectReplicates as EffectReplicates,
+        fit_replicates as fit_replicates,
+    )
     from causal_ddpm.nuisance.vector_law import (
         VectorOutcomeLaw as VectorOutcomeLaw,
         VectorOutcomeModel as VectorOutcomeModel,
