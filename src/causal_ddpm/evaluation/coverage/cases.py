@@ -131,6 +131,14 @@ def _values_of_rule(design: str) -> dict[str, float]:
     return values_of_rule(_treat_high_x1, design_by_name(design).population())  # type: ignore[attr-defined]
 
 
+def _true_effect_of_groups(design: str, draw: Any, estimate: Estimate) -> dict[str, float]:
+    """Mean true effect of the rows of each group: those with influence on it."""
+    effect = draw.mean[:, 1] - draw.mean[:, 0]
+    members = (estimate.influence != 0).astype(float)
+    means = effect @ members / members.sum(axis=0)
+    return dict(zip(estimate.labels, means.tolist(), strict=True))
+
+
 _SHOWN_LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)
 _QTE, _QTT = (QTE(_points(0.05, 0.95, 19), among=group) for group in ("all", "treated"))
 _CDF = CDFDifference(_points(-1.5, 4.0, 23))
@@ -142,6 +150,10 @@ CASES: tuple[Case, ...] = (
     Case("ATO", ATO()),
     Case("arm means", ArmMeans(), band=False),
     Case("GATE by x1", GATE("x1", cuts=(-0.5, 0.5))),
+    Case(
+        "GATE by effect", GATE(n_groups=4), ("gauss", "bimodal", "heavy-tails", "high-dimensional"),
+        truth=_true_effect_of_groups,
+    ),
     Case("BLP on x0, x1", BLP(("x0", "x1")), band=False),
     Case(
         "policy value",
