@@ -83,6 +83,7 @@ _HOMES = {
     "causal_ddpm.evaluation.augmentation": ["Augmented", "augment"],
     "causal_ddpm.evaluation.augmentation_check": ["AugmentationCheck", "augmentation_check"],
     "causal_ddpm.evaluation.diagnostics": ["Overlap", "overlap_report"],
+    "causal_ddpm.evaluation.refutation": ["Refutation", "refute"],
     "causal_ddpm.evaluation.sensitivity": ["Sensitivity", "Strengths", "sensitivity"],
     "causal_ddpm.evaluation.cate_scores": ["CateScores", "score_effects"],
     "causal_ddpm.framework": ["CausalConfig", "CausalInferenceFramework"],
@@ -211,6 +212,7 @@ if TYPE_CHECKING:
         Overlap as Overlap,
         overlap_report as overlap_report,
     )
+    from causal_ddpm.evaluation.refutation import Refutation as Refutation, refute as refute
     from causal_ddpm.evaluation.sensitivity import (
         Sensitivity as Sensitivity,
         Strengths as Strengths,

@@ -9,8 +9,9 @@ from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.estimand import ATE, ATT, ATU, QTE
 from causal_ddpm.dgp.ai_adoption import simulate
 from causal_ddpm.dgp.confounded import GAUSS
-from causal_ddpm.evaluation.diagnostics import balance, naive_difference, overlap
+from causal_ddpm.evaluation.diagnostics import balance, naive_difference, overlap_report
 from causal_ddpm.nuisance.crossfit import Nuisances
+from causal_ddpm.report.displays import OverlapDisplay
 
 
 def _oracle(draw):
@@ -147,7 +148,7 @@ def test_balance_of_a_constant_and_of_an_arm_without_values():
 
 def test_overlap_reports_histogram_and_comparisons():
     draw = GAUSS.draw(3_000, 4)
-    found = overlap(draw.data, _oracle(draw), n_bins=10)
+    found = overlap_report(draw.data, _oracle(draw), n_bins=10)
     d, e = draw.data.treatment, draw.propensity[:, 1]
     table = found.frame()
     assert table[["untreated", "treated"]].sum().tolist() == pytest.approx([1, 1])
@@ -163,3 +164,8 @@ def test_overlap_reports_histogram_and_comparisons():
     pairs = (e[d == 1][:, None] > e[d == 0]) + 0.5 * (e[d == 1][:, None] == e[d == 0])
     assert found.auc == pytest.approx(pairs.mean())
     assert found.to_dict()["comparisons"]["ATT"][0]["n_rows"] == (d == 0).sum()
+    low, high = found.optimal_bounds
+    assert found.n_within == ((e > low) & (e < high)).sum() < 3_000
+    assert "Overlap of 3,000 rows" in str(found)
+    assert f"ATT: {(d == 0).sum():,} untreated rows count as" in str(found)
+    np.testing.assert_array_equal(OverlapDisplay.of(found).shares, found.shares)

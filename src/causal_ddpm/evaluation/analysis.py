@@ -34,7 +34,7 @@ from causal_ddpm.evaluation.diagnostics import (
     Overlap,
     balance,
     naive_difference,
-    overlap,
+    overlap_report,
 )
 from causal_ddpm.evaluation.provenance import Provenance, Source
 from causal_ddpm.nuisance.crossfit import Nuisances
@@ -264,7 +264,7 @@ def analyse(
         distributions=distributions,
         quantiles=quantiles,
         naive=naive_difference(data),
-        overlap=overlap(data, nuisances),
+        overlap=overlap_report(data, nuisances),
         balance=balance(data, nuisances, headline),
         warnings=tuple(dict.fromkeys([*found, *notes])),
         provenance=Provenance.now(

@@ -33,9 +33,10 @@ from scipy import stats
 from causal_ddpm.core.covariates import Covariates
 from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.estimand import ATE, ATT, ATU, Estimand
+from causal_ddpm.core.estimand.trimming import optimal_bounds
 from causal_ddpm.core.treatment import require_binary
 from causal_ddpm.estimators import scores
-from causal_ddpm.estimators.inference import Sampling
+from causal_ddpm.estimators.inference import ARM_WORDS, Sampling
 from causal_ddpm.estimators.overlap import Comparison, compare, separation
 from causal_ddpm.nuisance.crossfit import Nuisances
 
@@ -126,6 +127,11 @@ class Overlap:
     comparisons : mapping
         By estimand name (ATE, ATT, ATU), how well each arm stands in for the other; see
         :mod:`causal_ddpm.estimators.overlap`.
+    optimal_bounds : (float, float)
+        Propensities between which an average effect is told most exactly; see
+        :class:`~causal_ddpm.core.estimand.TrimmedATE`.
+    n_within : int
+        Rows between them.
     """
 
     edges: Array
@@ -133,6 +139,23 @@ class Overlap:
     clip_bound: float
     auc: float
     comparisons: Mapping[str, tuple[Comparison, ...]]
+    optimal_bounds: tuple[float, float]
+    n_within: int
+
+    def __str__(self) -> str:
+        n_all = next(iter(self.comparisons.values()))[0].n_all
+        low, high = self.optimal_bounds
+        lines = [
+            f"Overlap of {n_all:,} rows: AUC of the propensity {self.auc:.2f}; "
+            f"{self.n_within:,} rows within the optimal bounds {low:.3g} to {high:.3g}"
+        ]
+        lines += [
+            f"  {name}: {k.n_rows:,} {ARM_WORDS[k.arm]} rows count as {k.effective_n:,.0f}; the "
+            f"largest carries {k.largest_share:.1%}; {k.n_clipped:,} weights bounded"
+            for name, found in self.comparisons.items()
+            for k in found
+        ]
+        return "\n".join(lines)
 
     def frame(self) -> pd.DataFrame:
         """One row a bin: left, right, untreated, treated."""
@@ -159,6 +182,8 @@ class Overlap:
         return {
             "clip_bound": self.clip_bound,
             "auc": self.auc,
+            "optimal_bounds": list(self.optimal_bounds),
+            "n_within": self.n_within,
             "histogram": self.frame().to_dict(orient="list"),
             "comparisons": {
                 name: [k.to_dict() for k in found] for name, found in self.comparisons.items()
@@ -166,8 +191,20 @@ class Overlap:
         }
 
 
-def overlap(data: CausalData, nuisances: Nuisances, n_bins: int = BINS) -> Overlap:
-    """Histogram of the out-of-fold propensities, and what the weights make of the rows."""
+def overlap_report(data: CausalData, nuisances: Nuisances, n_bins: int = BINS) -> Overlap:
+    """Histogram of the out-of-fold propensities, and what the weights make of the rows.
+
+    Print it for sentences; ``frame()`` has the histogram, ``weights_frame()`` effective sample
+    sizes and extreme weights, ``report.displays.OverlapDisplay.of(...)`` draws it.
+
+    Parameters
+    ----------
+    data : CausalData
+        With a binary treatment.
+    nuisances : Nuisances
+    n_bins : int
+        Bins of the histogram.
+    """
     require_binary(data.treatment_schema, "the histogram of propensities")
     sampling = Sampling.of(data)
     d, w, e = data.treatment, data.weights, nuisances.propensity
@@ -181,7 +218,9 @@ def overlap(data: CausalData, nuisances: Nuisances, n_bins: int = BINS) -> Overl
         found = (compare(arm, d, e, sampling, omega, c) for arm in target.stand_ins)
         comparisons[estimand.name] = tuple(found)
     shares = np.array([x / x.sum() for x in counts])
-    return Overlap(edges, shares, c, separation(d, e), comparisons)
+    bounds = optimal_bounds(e[:, 1], w)
+    within = int(sampling.counts @ ((e[:, 1] > bounds[0]) & (e[:, 1] < bounds[1])))
+    return Overlap(edges, shares, c, separation(d, e), comparisons, bounds, within)
 
 
 @dataclass(frozen=True)

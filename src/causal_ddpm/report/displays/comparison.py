@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from causal_ddpm.evaluation.analysis import Analysis
+from causal_ddpm.evaluation.diagnostics import Overlap
 from causal_ddpm.report import style
 from causal_ddpm.report.displays.base import ARM_NAMES, percent, shortened
 
@@ -36,9 +37,10 @@ class OverlapDisplay:
     shares: NDArray[np.float64]
 
     @classmethod
-    def of(cls, analysis: Analysis) -> Self:
-        """The histogram of the analysis."""
-        return cls(analysis.overlap.edges, analysis.overlap.shares)
+    def of(cls, source: Analysis | Overlap) -> Self:
+        """The histogram of an analysis, or of an overlap report."""
+        found = source if isinstance(source, Overlap) else source.overlap
+        return cls(found.edges, found.shares)
 
     def frame(self) -> pd.DataFrame:
         """One row a bin: left, right, untreated, treated (shares within the arm)."""
