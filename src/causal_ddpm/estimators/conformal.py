@@ -279,11 +279,10 @@ class _Calibration:
         q = self.law.quantile(u)
         scores = np.maximum(q[:, 0] - self.outcome, self.outcome - q[:, 1])
         reach = conformal_quantile(scores, self.weights, self.shift(e), level)
-        around = law.quantile(u) + np.column_stack([-reach, reach])
+        around = law.quantile(u)
         # A law that is much too wide is narrowed, at most to its middle.
-        middle = around.mean(axis=1, keepdims=True)
-        crossed = (around[:, 0] > around[:, 1])[:, None]
-        return np.where(crossed & np.isfinite(middle), middle, around)
+        reach = np.maximum(reach, -np.diff(around, axis=1)[:, 0] / 2)
+        return around + np.column_stack([-reach, reach])
 
 
 def conformal_quantile(scores: Array, weights: Array, own: Array, level: float) -> Array:
