@@ -16,6 +16,7 @@ from causal_ddpm.cli.demo import demo
 from causal_ddpm.cli.estimate import estimate
 from causal_ddpm.cli.options import Debug
 from causal_ddpm.cli.simulate import simulate
+from causal_ddpm.cli.study import study
 from causal_ddpm.core.errors import CausalDDPMError
 
 _USAGE_ERRORS: Any = typer.BadParameter.__mro__[2]
@@ -44,6 +45,7 @@ app.command(epilog="Example: `causal-ddpm simulate ai-adoption --n 1000 --out fi
     simulate
 )
 app.command(epilog="Example: `causal-ddpm demo --report jobs.html`.")(demo)
+app.add_typer(study, name="study")
 
 
 def _print_version(wanted: bool) -> None:

@@ -54,7 +54,7 @@ CONTINUOUS = (
 )
 CONFOUNDED = (*CONTINUOUS, "binary-outcome")
 
-BATCHES: Mapping[str, int] = {"means": 2000, "distributions": 500, "quantiles": 200}
+BATCHES: Mapping[str, int] = {"means": 2000, "distributions": 300, "quantiles": 200}
 """Draws of the light part, by batch."""
 
 
@@ -65,7 +65,7 @@ class Case:
     Parameters
     ----------
     name : str
-        Unique; letters, digits, blanks and hyphens.
+        Unique; without commas and semicolons.
     estimand : Estimand or callable
         Or ``draw -> estimand``, where it needs the rows (a rule given row by row).
     designs : tuple of str
@@ -154,7 +154,7 @@ CASES: tuple[Case, ...] = (
         "GATE by effect", GATE(n_groups=4), ("gauss", "bimodal", "heavy-tails", "high-dimensional"),
         truth=_true_effect_of_groups,
     ),
-    Case("BLP on x0, x1", BLP(("x0", "x1")), band=False),
+    Case("BLP on x0 and x1", BLP(("x0", "x1")), band=False),
     Case(
         "policy value",
         lambda draw: PolicyValue(_treat_high_x1(draw.data.covariates.values)),

@@ -3,13 +3,14 @@
 A row of the ledger holds one batch of draws and several cases. Its column ``scores`` is a table as
 JSON, one record an entry of an estimate (or a simultaneous band, or refusals),
 
-    {"nuisances", "case", "label", "draw": [...], "truth": [...], "value": [...], ...}
+    {"method", "case", "label", "draw": [...], "truth": [...], "value": [...], ...}
 
 with one number a draw, so that thousands of draws stay a few files.
 
 Two studies share this: ``coverage-scores`` reads fits of the default pipeline
-(:mod:`causal_ddpm.evaluation.coverage.fits`), ``coverage-light`` makes its nuisances on the way
-(:mod:`causal_ddpm.evaluation.coverage.light`). Draw r is the same in both.
+(:mod:`causal_ddpm.evaluation.coverage.fits`; method "full"), ``coverage-light`` makes its nuisances
+on the way (:mod:`causal_ddpm.evaluation.coverage.light`; methods "oracle" and "light"). Draw r is
+the same in both.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from causal_ddpm.evaluation.studies import Spec, Study
 
 SCORES, LIGHT = "coverage-scores", "coverage-light"
 FULL = "full"
-"""What the nuisances of the default pipeline are called, beside "oracle" and "light"."""
+"""The method that is the default pipeline."""
 
 BAND, REFUSED = "(band)", "(refused)"
 """Labels of simultaneous bands, and of draws whose analysis was refused."""
@@ -92,15 +93,15 @@ def _compared(case: Case, estimate: Estimate, truth: Mapping[str, float]) -> Ite
 
 
 def as_text(entries: Iterable[tuple[str, int, Entry]]) -> str:
-    """Entries as the column ``scores``; each comes with the name of the nuisances and the draw."""
+    """Entries as the column ``scores``; each comes with its method and the draw."""
     records: dict[tuple[str, str, str], dict[str, list[float]]] = {}
-    for nuisances, draw, (case, label, numbers) in entries:
-        record = records.setdefault((nuisances, case, label), {})
+    for method, draw, (case, label, numbers) in entries:
+        record = records.setdefault((method, case, label), {})
         for name, number in {"draw": draw, **numbers}.items():
             record.setdefault(name, []).append(float(f"{number:.8g}"))
     return json.dumps(
         [
-            {"nuisances": key[0], "case": key[1], "label": key[2], **record}
+            {"method": key[0], "case": key[1], "label": key[2], **record}
             for key, record in records.items()
         ]
     )
@@ -112,14 +113,14 @@ def from_rows(rows: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns design, n, nuisances, case, label, draw, truth, value, std_error, low, high, inside,
+        Columns design, n, method, case, label, draw, truth, value, std_error, low, high, inside,
         width; for bands, ``inside`` and ``width`` alone are known.
     """
     pieces = []
     for design, n, text in zip(rows["design"], rows["n"], rows["scores"], strict=True):
         for record in json.loads(text):
             pieces.append(pd.DataFrame(record).assign(design=design, n=n))
-    columns = ["design", "n", "nuisances", "case", "label", *_FIELDS]
+    columns = ["design", "n", "method", "case", "label", *_FIELDS]
     if not pieces:
         return pd.DataFrame(columns=columns)
     return pd.concat(pieces, ignore_index=True).reindex(columns=columns)

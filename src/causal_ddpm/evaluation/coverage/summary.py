@@ -1,6 +1,6 @@
 """The table of the coverage study, and its verdicts.
 
-One row a design, number of rows, kind of nuisances, case and label. With R draws and Monte Carlo
+One row a method, design, number of rows, case and label. With R draws and Monte Carlo
 error s = sqrt(.95 x .05 / R), a row *fails* when .95 lies outside coverage +- 2.6 s or coverage is
 below .92. Bands are judged in the same way by the share of draws in which the whole band is right.
 
@@ -24,11 +24,11 @@ from causal_ddpm.evaluation.coverage.cases import CASES
 from causal_ddpm.evaluation.coverage.scores import BAND, FULL, LEVEL, REFUSED
 from causal_ddpm.evaluation.monte_carlo import summarize_intervals
 
-CELL = ("nuisances", "design", "n", "case", "label")
+CELL = ("method", "design", "n", "case", "label")
 WITHIN_ERRORS = 2.6
 LOWEST = 0.92
 FEWEST_DRAWS = 2
-HEADLINE = {"nuisances": (FULL,), "n": (500,), "design": ("gauss", "bimodal")}
+HEADLINE = {"method": (FULL,), "n": (500,), "design": ("gauss", "bimodal")}
 """Cells whose mean coverage is reported first, for the cases marked so."""
 
 _NUMBERS = (
@@ -108,7 +108,7 @@ def _known_bound(cell: dict[str, Any]) -> float | None:
 def _with_bounds(table: pd.DataFrame) -> pd.DataFrame:
     """Width ratios from oracle standard errors where no bound is known."""
     cell = ["design", "n", "case", "label"]
-    oracle = table[table["nuisances"] == "oracle"].set_index(cell)["width"]
+    oracle = table[table["method"] == "oracle"].set_index(cell)["width"]
     reference = table.set_index(cell).index.map(oracle.to_dict())
     ratio = table["width"] / np.asarray(reference, dtype=float)
     return table.assign(width_ratio=table["width_ratio"].fillna(ratio))
