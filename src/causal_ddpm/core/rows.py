@@ -1,4 +1,4 @@
-"""Rows of a data set: as a frame again, a subset of them, generated ones appended."""
+"""Rows of a data set: as a frame again, some of them, other values in them, more below them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from causal_ddpm.core.covariates import Covariates
 from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.errors import DataError
+from causal_ddpm.core.outcome import Outcome
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,8 +78,35 @@ def subset(data: CausalData, rows: NDArray[Any]) -> CausalData:
     part.covariates = data.covariates.rows(rows)
     part.clusters = None if data.clusters is None else data.clusters[rows]
     part.instrument = None if data.instrument is None else data.instrument[rows]
+    part.instrument = None if data.instrument is None else data.instrument[rows]
     part.row_ids = data.row_ids[rows]
     return _with(part, data.treatment[rows], data.outcome[rows], data.weights[rows])
+
+
+def replaced(
+    data: CausalData,
+    treatment: NDArray[np.int64] | None = None,
+    outcome: tuple[Array, Outcome] | None = None,
+    covariates: Covariates | None = None,
+) -> CausalData:
+    """The same rows with another treatment, outcome or confounders.
+
+    Parameters
+    ----------
+    data : CausalData
+    treatment : ndarray of int, shape (n,), optional
+        Codes under the same schema.
+    outcome : tuple, optional
+        Values, shape (n,), and what kind of variable they are.
+    covariates : Covariates, n rows, optional
+    """
+    part = copy.copy(data)
+    if covariates is not None:
+        part.covariates, part.confounder_names = covariates, covariates.names
+    values = data.outcome
+    if outcome is not None:
+        values, part.outcome_schema = outcome
+    return _with(part, data.treatment if treatment is None else treatment, values, data.weights)
 
 
 def with_generated(
@@ -99,6 +128,7 @@ def with_generated(
     every = np.concatenate([np.arange(data.n), source])
     part.covariates = data.covariates.rows(every)
     part.clusters = None if data.clusters is None else data.clusters[every]
+    part.instrument = None if data.instrument is None else data.instrument[every]
     part.instrument = None if data.instrument is None else data.instrument[every]
     part.row_ids = data.row_ids[every]
     part.n_synthetic = data.n_synthetic + len(source)

@@ -47,7 +47,7 @@ from causal_ddpm.evaluation.sensitivity.e_value import group_of
 from causal_ddpm.nuisance.crossfit import Nuisances
 
 Array = NDArray[np.float64]
-LAMBDAS = (1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0)
+LAMBDAS = (1.0, 1.1, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 5.0)
 _LARGEST_LAMBDA = 100.0
 _TAIL_NODES = 64
 

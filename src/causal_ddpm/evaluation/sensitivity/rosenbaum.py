@@ -32,7 +32,7 @@ from causal_ddpm.nuisance.encoding import Encoder
 from causal_ddpm.nuisance.logistic import fit_logistic
 
 Array = NDArray[np.float64]
-GAMMAS = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0)
+GAMMAS = tuple(1.0 + k / 4 for k in range(21))
 _LARGEST_GAMMA = 1e6
 
 
