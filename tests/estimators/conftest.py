@@ -57,34 +57,42 @@ class LinearOutcome:
 
     def cross_fit(self, data, fold_ids, random_state, n_jobs=1, progress=None):
         x = np.column_stack([np.ones(data.n), data.covariates.values])
-        mean, spread = np.empty((data.n, 2)), np.empty((data.n, 2))
+        arms = range(len(data.arms))
+        mean, spread = np.empty((data.n, len(arms))), np.empty((data.n, len(arms)))
         for fold in np.unique(fold_ids):
             test = fold_ids == fold
-            for arm in (0, 1):
+            for arm in arms:
                 train = ~test & (data.treatment == arm)
                 coef, *_ = np.linalg.lstsq(x[train], data.outcome[train], rcond=None)
                 mean[test, arm] = x[test] @ coef
                 spread[test, arm] = np.std(data.outcome[train] - x[train] @ coef)
         z = np.array([-1.86, -1.32, -1.01, -0.78, -0.58, -0.4, -0.24, -0.08])
         z = np.concatenate([z, -z[::-1]])
-        laws = tuple(ConditionalLaw(mean[:, [a]] + spread[:, [a]] * z) for a in (0, 1))
+        laws = tuple(ConditionalLaw(mean[:, [a]] + spread[:, [a]] * z) for a in arms)
         return OutcomePredictions(mean, laws if self.with_laws else None)
 
 
 @dataclass(frozen=True)
 class LogisticPropensity:
-    """Logistic regression on standardised covariates by Newton's method, with a touch of ridge."""
+    """Logistic regressions on standardised covariates by Newton's method, with a touch of ridge.
+
+    Several arms have one each, brought to sum to one.
+    """
 
     name: str = "logistic regression"
 
     def cross_fit(self, data, fold_ids, random_state, n_jobs=1):
         x = data.covariates.values
         x = np.column_stack([np.ones(data.n), (x - x.mean(axis=0)) / x.std(axis=0)])
-        e1 = np.empty(data.n)
+        arms = range(len(data.arms)) if len(data.arms) > 2 else (1,)
+        e = np.empty((data.n, len(data.arms)))
         for fold in np.unique(fold_ids):
             test = fold_ids == fold
-            e1[test] = expit(x[test] @ _newton(x[~test], data.treatment[~test]))
-        return np.column_stack([1 - e1, e1]), {}
+            for arm in arms:
+                e[test, arm] = expit(x[test] @ _newton(x[~test], data.treatment[~test] == arm))
+        if len(data.arms) == 2:
+            e[:, 0] = 1 - e[:, 1]
+        return e / e.sum(axis=1, keepdims=True), {}
 
 
 def _newton(x, d):

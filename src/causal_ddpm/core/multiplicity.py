@@ -103,5 +103,5 @@ def _step_down(size: Array, p_values: Array, draws: Array) -> Array:
 
 def _exceedance(largest: Array, size: Array) -> Array:
     """P(largest >= size) by draws, the observed statistic counted as one of them."""
-    below = np.searchsorted(np.sort(largest), size, side="left")
-    return (len(largest) - below + 1) / (len(largest) + 1)
+    reached = np.array([np.count_nonzero(largest >= s) for s in size])
+    return (reached + 1) / (len(largest) + 1)

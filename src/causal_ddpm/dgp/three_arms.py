@@ -2,7 +2,7 @@
 
 Covariates x ~ N(0, I_5), arms 0 "control", 1 "letter" and 2 "visit":
 
-    l_0 = 0,   l_1 = .6 x0 - .4 x1,   l_2 = .5 x2 - .5 x0 + .3 x0 x1 - .2,   e_a = softmax(l)_a
+    l_0 = 0,   l_1 = .6 x0 - .4 x1,   l_2 = .5 x2 - .5 x0 + .4 sin(x0 x1) - .2,   e_a = softmax(l)_a
     m_0 = sin(1.5 x0) + .4 x1^2 + .5 x3
     m_1 = m_0 + .5 + .5 x1
     m_2 = m_0 + 1 - .3 x0 + .6 1{x2 > 0}
@@ -35,7 +35,7 @@ N_COVARIATES = 5
 _SCHEMA = Treatment("arms", ("arm",), ARMS)
 _EQUATIONS = (
     "x0, ..., x4 ~ N(0, 1), independent",
-    "l = (0, .6 x0 - .4 x1, .5 x2 - .5 x0 + .3 x0 x1 - .2), P(A = a | x) = softmax(l)_a",
+    "l = (0, .6 x0 - .4 x1, .5 x2 - .5 x0 + .4 sin(x0 x1) - .2), P(A = a | x) = softmax(l)_a",
     "m_0 = sin(1.5 x0) + .4 x1^2 + .5 x3",
     "m_1 = m_0 + .5 + .5 x1, m_2 = m_0 + 1 - .3 x0 + .6 1{x2 > 0}",
     "Y(a) ~ N(m_a, (.5 + .2 |x3| + .2 a)^2)",
@@ -102,7 +102,7 @@ class ThreeArms:
         """P(A = a | x), shape (n, 3)."""
         z = np.asarray(x, dtype=float)
         letter = 0.6 * z[:, 0] - 0.4 * z[:, 1]
-        visit = 0.5 * z[:, 2] - 0.5 * z[:, 0] + 0.3 * z[:, 0] * z[:, 1] - 0.2
+        visit = 0.5 * z[:, 2] - 0.5 * z[:, 0] + 0.4 * np.sin(z[:, 0] * z[:, 1]) - 0.2
         e: Array = softmax(np.column_stack([np.zeros(len(z)), letter, visit]), axis=1)
         return e
 
@@ -131,6 +131,9 @@ def _named(
 ) -> dict[str, float]:
     found = values[:1] - values[1:] if isinstance(estimand, ArmContrast) else values
     return dict(zip(labels, map(float, found), strict=True))
+
+
+THREE_ARMS = ThreeArms()
 
 
 @cache

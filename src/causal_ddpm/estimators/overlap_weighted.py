@@ -23,9 +23,10 @@ ATO, whether or not that model holds. Small errors of e, mu_0 and mu_1 do not mo
 order. Nothing is divided by a propensity and nothing is clipped.
 
 **Overlap.** With h = 1/4 everywhere each row tells as much as in a fair experiment, so 4 sum h rows
-of such an experiment are at hand; n_overlap is the smaller of 4 sum h, as the propensities have it,
-and 4 sum (D - e)^2, as the treatments turned out. Refusal: n_overlap < 20. Warning: n_overlap below
-100, or one row with more than 10 % of an arm's weight |D - e|.
+of such an experiment are at hand, as the propensities have it; 4 sum (D - e)^2 as the treatments
+turned out. n_overlap is the smaller one. Refusal: n_overlap < 20, or the treatments show less than
+half of what the propensities promise. Warning: n_overlap below 100, or one row with more than 10 %
+of an arm's weight |D - e|.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ from causal_ddpm.nuisance.crossfit import Nuisances
 
 MIN_OVERLAP_ROWS = 20.0
 FEW_OVERLAP_ROWS = 100.0
+MIN_SHOWN = 0.5
 
 
 def ato_score(y: Array, d: Arms, mu: Array, e: Array) -> LinearScore:
@@ -70,6 +72,8 @@ class InOverlap:
     ----------
     n_overlap : float
         Rows of a fair experiment that say as much.
+    shown : float
+        4 sum (D - e)^2 as a share of 4 sum h; about one for right propensities.
     share : float
         4 x weighted mean of h: one where every treatment was a toss-up.
     effective_n, largest_share : tuple of float
@@ -77,6 +81,7 @@ class InOverlap:
     """
 
     n_overlap: float
+    shown: float
     share: float
     effective_n: tuple[float, ...]
     largest_share: tuple[float, ...]
@@ -89,8 +94,10 @@ class InOverlap:
         per_row = omega / np.maximum(counts, 1.0)
         arms = [np.where(d == a, omega, 0.0) for a in (0, 1)]
         largest = [per_row[d == a].max() / max(arms[a].sum(), 1e-300) for a in (0, 1)]
+        promised, turned_out = 4 * float(counts @ h), 4 * float(counts @ (d - e1) ** 2)
         return cls(
-            n_overlap=4 * float(min(counts @ h, counts @ (d - e1) ** 2)),
+            n_overlap=min(promised, turned_out),
+            shown=turned_out / max(promised, 1e-300),
             share=4 * float(w @ h / w.sum()),
             effective_n=tuple(effective_sample_size(arm, counts) for arm in arms),
             largest_share=tuple(map(float, largest)),
@@ -109,11 +116,12 @@ def check_units_in_overlap(
     """
     found = InOverlap.of(data.treatment, e, sampling)
     told = f"the {sampling.n_rows:,} rows say as much as {found.n_overlap:.1f} of a fair experiment"
-    if found.n_overlap < MIN_OVERLAP_ROWS:
+    if found.n_overlap < MIN_OVERLAP_ROWS or found.shown < MIN_SHOWN:
         raise OverlapError(
-            f"No overlap for the {estimand.name}: {told}; expected at least "
-            f"{MIN_OVERLAP_ROWS:.0f}. The confounders all but decide the treatment: drop those "
-            "that do, or look for units whose treatment was open."
+            f"No overlap for the {estimand.name}: {told}, {found.shown:.0%} of what their "
+            f"propensities promise; expected at least {MIN_OVERLAP_ROWS:.0f} and {MIN_SHOWN:.0%}. "
+            "The confounders all but decide the treatment: drop those that do, or look for units "
+            "whose treatment was open."
         )
     reasons = [told] if found.n_overlap < FEW_OVERLAP_ROWS else []
     reasons += [
