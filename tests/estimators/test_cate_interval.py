@@ -120,7 +120,12 @@ def test_other_effects_can_stand_in_the_middle(case):
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
-    [("rows", "fewer than the 250"), ("clusters", "rows in clusters"), ("binary", "kind 'binary'")],
+    [
+        ("rows", "fewer than the 250"),
+        ("clusters", "rows in clusters"),
+        ("binary", "kind 'binary'"),
+        ("folds", "10 folds"),
+    ],
 )
 def test_what_was_not_shown_is_said(change, sentence):
     frame = pd.DataFrame({"x": np.linspace(-1, 1, 300), "d": np.arange(300) % 2})
@@ -130,7 +135,7 @@ def test_what_was_not_shown_is_said(change, sentence):
     frame = frame.assign(g=np.arange(len(frame)) // 6)
     data = CausalData(frame, "d", "y", ["x"], clusters="g" if change == "clusters" else None)
     n = data.n
-    noise = np.random.default_rng(0).normal(size=(n, 4))
+    noise = np.random.default_rng(0).normal(size=(n, 9 if change == "folds" else 4))
     nuisances = Nuisances(
         np.arange(n) % 5, np.zeros((n, 2)), np.full((n, 2), 0.5), None, data.fingerprint
     )

@@ -35,7 +35,6 @@ features. s(x) exists for new x too.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -61,6 +60,9 @@ SHOWN_KINDS = ("continuous", "heavy_tailed")
 """Outcomes for which coverage was measured near its level."""
 
 Cover = Literal["average", "subgroups"]
+
+MOST_FOLDS = 5
+"""With more folds a replicate lacks less of the sample and leaves less room for the bias."""
 
 CLAIMS: dict[str, str] = {
     "average": "on average over x",
@@ -217,8 +219,8 @@ def conditional_intervals(
     Warns
     -----
     NotCalibratedWarning
-        For data of a kind for which coverage was not shown: few rows, clusters, outcomes that are
-        not continuous.
+        For data of a kind for which coverage was not shown: few rows, many folds, clusters,
+        outcomes that are not continuous.
     """
     refuse_synthetic(data.n_synthetic)
     _normal(level)
@@ -239,7 +241,7 @@ def conditional_intervals(
     weights = data.weights if data.has_weights else None
     v = squared_errors(replicates.effect, t, cover)
     scale = fit_error_scale(data.covariates, v, weights)
-    notes = _notes(data)
+    notes = _notes(data, replicates.effect.shape[1] + 1)
     for note in notes:
         warnings.warn(note, NotCalibratedWarning, stacklevel=2)
     return ConditionalIntervals(
@@ -283,13 +285,15 @@ def fit_error_scale(covariates: Covariates, v: Array, weights: Array | None = No
     return ErrorScale(covariates.columns, encoder, intercept, slopes)
 
 
-def _notes(data: CausalData) -> list[str]:
+def _notes(data: CausalData, n_folds: int) -> list[str]:
     """Why coverage was not shown for data like these; empty where it was."""
     reasons, kind = [], data.outcome_schema.kind
     if data.n < LEAST_ROWS:
         reasons.append(f"{data.n:,} rows are fewer than the {LEAST_ROWS} it was measured with")
     if data.clusters is not None:
         reasons.append("rows in clusters were not studied")
+    if n_folds > MOST_FOLDS:
+        reasons.append(f"{n_folds} folds are more than the {MOST_FOLDS} it was measured with")
     if kind not in SHOWN_KINDS:
         reasons.append(
             f"the outcome is of kind '{kind}' (in a design with a binary outcome 95 % intervals "
@@ -306,7 +310,7 @@ def _normal(level: float) -> float:
     return float(stats.norm.ppf((1 + level) / 2))
 
 
-def _frame(effect: Array, scale: Array, level: float, rows: Sequence[Any]) -> pd.DataFrame:
+def _frame(effect: Array, scale: Array, level: float, rows: Any) -> pd.DataFrame:
     reach = _normal(level) * scale
     columns = {
         "effect": effect,
