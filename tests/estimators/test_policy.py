@@ -168,6 +168,8 @@ def test_rules_that_do_not_fit_the_rows_are_refused(oracle):
         (PolicyValue([0, 1]), "the rule has 2 entries; expected one a row, 600"),
         (PolicyValue("x1"), "column 'x1': the rule runs from"),
         (PolicyValue("age"), "there is no confounder 'age'"),
+        (PolicyValue(DRAW.data.treatment), "the rule is the observed treatment, or its opposite"),
+        (PolicyValue(1 - DRAW.data.treatment), "the rule is the observed treatment"),
         (BudgetRule(0.5, cost=np.ones(7)), "the cost has 7 entries"),
         (BudgetRule(0.5, cost="x1"), "column 'x1': the cost runs from"),
     ):

@@ -17,8 +17,8 @@ line; through the nuisances behind the scores of other folds its outcome does ha
 the line, of order 1/n.
 
 The record holds some arrays of length n and no influence matrix, so that a million rows are no
-burden. It holds **no interval of single units**: what covers is GATE, BLP and the scores of
-:mod:`causal_ddpm.evaluation.cate_scores`.
+burden. It holds no intervals: those of groups are GATE's, those of the line BLP's, and
+:mod:`causal_ddpm.estimators.cate_interval` has some that cover on average over x.
 """
 
 from __future__ import annotations
@@ -48,8 +48,9 @@ BELIEVED_BEYOND = 2.0
 SUMMARY_LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)
 
 NO_UNIT_INTERVALS = (
-    "Effects of single units carry no interval here: bands around them are not calibrated. Groups "
-    "(GATE) and the line (BLP) have intervals that hold their level."
+    "Point estimates: bands around the effects of single units are not calibrated here. "
+    "conditional_intervals covers on average over x; groups (GATE) and the line (BLP) have "
+    "intervals that hold their level."
 )
 
 

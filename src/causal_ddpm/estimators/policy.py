@@ -155,6 +155,12 @@ def given_rule(estimand: PolicyValue, data: CausalData, scored: EffectScores) ->
         treated = (scored.predicted > (estimand.threshold or 0.0)).astype(float)
         return Rule.fixed(treated, {"threshold": estimand.threshold, "learnt": "out of fold"})
     treated = checked_rule(_rows(estimand.rule, data, "rule"), _name(estimand.rule))
+    if (treated == data.treatment).all() or (treated == 1 - data.treatment).all():
+        raise DataError(
+            "the rule is the observed treatment, or its opposite",
+            "a rule that follows from the confounders",
+            "V(observed) is in every estimate.",
+        )
     return Rule.fixed(treated, {"learnt": "given"})
 
 

@@ -41,6 +41,7 @@ class PolicyValue(Estimand):
     ----------
     rule : str or array_like, optional
         A confounder or one number a row: the probability of treatment, 0 and 1 included. It must
+        follow from the confounders (and chance) alone, never from the treatment observed, and must
         not have been learnt from the outcomes of these rows.
     threshold : float, optional
         Without ``rule``: treat the units whose out-of-fold predicted effect exceeds this, 0 by
