@@ -206,3 +206,22 @@ def test_intervals_cover_with_light_nuisances(light_models):
         joint.append(bool(((low <= 1) & (high >= 1)).all()))
     assert 0.9 <= np.mean(hits) <= 0.99
     assert np.mean(joint) >= 0.85
+
+
+def test_truths_by_integration_are_those_of_effects_drawn():
+    draw = GAUSS.draw(100_000, seed=14)
+    effect, x = draw.potential_outcomes @ [-1, 1], draw.data.covariates.values
+    error = 5 * effect.std() / np.sqrt(len(effect) / 4)
+    quarters = np.searchsorted(np.quantile(x[:, 1], [0.25, 0.5, 0.75]), x[:, 1])
+    found = GAUSS.truth_of(GATE("x1", n_groups=4))
+    brute = [effect[quarters == g].mean() for g in range(4)]
+    np.testing.assert_allclose(list(found.values()), brute, atol=error)
+    found = GAUSS.truth_of(GATE("x2", cuts=0.0))
+    assert tuple(found) == GATE("x2", cuts=0.0).labels_by_cuts
+    brute = [effect[x[:, 2] <= 0].mean(), effect[x[:, 2] > 0].mean()]
+    np.testing.assert_allclose(list(found.values()), brute, atol=error)
+    coef = np.linalg.lstsq(np.column_stack([np.ones(len(x)), x[:, 1]]), effect, rcond=None)[0]
+    np.testing.assert_allclose(list(GAUSS.truth_of(BLP(on=["x1"])).values()), coef, atol=error)
+    for estimand in (GATE(), GATE("x1"), BLP()):
+        with pytest.raises(DataError, match="depends on the data"):
+            GAUSS.truth_of(estimand)
