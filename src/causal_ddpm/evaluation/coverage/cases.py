@@ -6,7 +6,8 @@ for estimands whose truth depends on the draw or on the groups that were formed.
 
 Cases of one *batch* are scored together, from the same draws and the same nuisances; a batch has
 its own number of draws in the light part of the study (bootstraps cost more). To add an estimand,
-add a line to :data:`CASES`.
+add a line to :data:`CASES`; a batch whose draws have been scored is scored anew when a case joins
+it, so a new case is best given a new batch.
 """
 
 from __future__ import annotations
