@@ -28,17 +28,21 @@ from causal_ddpm.core.estimand import (
     ATU,
     BLP,
     GATE,
+    ITT,
+    LATE,
     QTE,
     ArmMeans,
     CDFDifference,
     Estimand,
     PolicyValue,
     ShareBelow,
+    TrimmedATE,
 )
 from causal_ddpm.core.estimate import Estimate
 from causal_ddpm.dgp.catalog import design_by_name
 from causal_ddpm.dgp.population import values_of_rule
-from causal_ddpm.evaluation.coverage.light import SOURCES, Source
+from causal_ddpm.evaluation.coverage.instrument import INSTRUMENT_SOURCES
+from causal_ddpm.evaluation.coverage.light import SOURCES, Source, oracle
 
 TrueValues = Callable[[str, Any, Estimate], Mapping[str, float]]
 """``(design name, draw, estimate) -> {label: value}``."""
@@ -54,8 +58,15 @@ CONTINUOUS = (
     "high-dimensional",
 )
 CONFOUNDED = (*CONTINUOUS, "binary-outcome")
+UNEVEN = ("gauss", "weak-overlap", "heavy-tails", "binary-outcome")
+ENCOURAGED = ("instrument", "instrument-one-sided")
 
-BATCHES: Mapping[str, int] = {"means": 2000, "distributions": 300, "quantiles": 200}
+BATCHES: Mapping[str, int] = {
+    "means": 2000,
+    "groups": 1000,
+    "distributions": 300,
+    "quantiles": 200,
+}
 """Draws of the light part, by batch."""
 
 
@@ -149,11 +160,17 @@ CASES: tuple[Case, ...] = (
     Case("ATT", ATT(), headline=True),
     Case("ATU", ATU(), headline=True),
     Case("ATO", ATO()),
+    Case("ATE by TMLE", ATE(targeted=True), UNEVEN),
+    Case("ATT by TMLE", ATT(targeted=True), UNEVEN),
+    # the units that stay are known where the propensity is
+    Case("trimmed ATE", TrimmedATE(0.1), UNEVEN, sources={"oracle": oracle}),
+    Case("LATE", LATE(), ENCOURAGED, sources=INSTRUMENT_SOURCES),
+    Case("ITT", ITT(), ENCOURAGED, sources=INSTRUMENT_SOURCES, band=False),
     Case("arm means", ArmMeans(), band=False),
     Case("GATE by x1", GATE("x1", cuts=(-0.5, 0.5))),
     Case(
         "GATE by effect", GATE(n_groups=4), ("gauss", "bimodal", "heavy-tails", "high-dimensional"),
-        truth=_true_effect_of_groups,
+        "groups", truth=_true_effect_of_groups,
     ),
     Case("BLP on x0 and x1", BLP(("x0", "x1")), band=False),
     Case(
