@@ -1,9 +1,11 @@
 """The probability of a label given covariates, and the propensity P(A = a | X) made of it.
 
-    p(x) = calibrate( v p_logistic(x) + (1 - v) p_trees(x) )
+    p(x) = calibrate( v_1 p_logistic(x) + v_2 p_trees(x) + v_3 p_sparse(x) ),   v_1 + v_2 + v_3 = 1
 
 p_logistic is a ridge-penalised logistic regression on the covariates and their squares, p_trees a
-small boosted ensemble with logistic deviance. The penalty, the mixing weight v and the calibration
+small boosted ensemble with logistic deviance, p_sparse a lasso-penalised logistic regression that
+has products of covariates too (:mod:`causal_ddpm.nuisance.sparse_logistic`; the propensity has it,
+the probabilities of outcomes do without, v_3 = 0). Penalties, mixing weights and the calibration
 
     logit p_calibrated = a + b logit p,   min -log likelihood + 5 (a^2 + (b - 1)^2)
 
@@ -35,6 +37,7 @@ from causal_ddpm.nuisance.boosting import (
 from causal_ddpm.nuisance.encoding import Encoder, FittedEncoder
 from causal_ddpm.nuisance.folds import cluster_folds, stratified_folds
 from causal_ddpm.nuisance.logistic import FittedLogistic, expit, fit_logistic, logit
+from causal_ddpm.nuisance.sparse_logistic import FittedSparseLogistic, fit_sparse_logistic
 
 PROBABILITY_TREES = TreeSettings(
     n_trees=60, learning_rate=0.05, leaves=6, min_leaf=15, loss="binary"
@@ -46,7 +49,13 @@ _SQUARE_BOUND = 4.0
 _ROWS_PER_SQUARE = 10
 _MIN_PER_FOLD = 2
 _CALIBRATION_PULL = 10.0
-_MIXES = np.linspace(0, 1, 11)
+_SHARES = np.linspace(0, 1, 11)
+_HALF_SHARE = 0.05
+_WITH_SPARSE = 3
+_LOGISTIC_ALONE = (1.0, 0.0, 0.0)
+SPARSE_PENALTIES = (0.03, 0.06, 0.12, 0.25, 0.5)
+"""Candidates of the propensity's sparse part."""
+
 _Labels = NDArray[np.int64]
 
 
@@ -59,9 +68,9 @@ class FittedProbabilityMix:
     encoder : FittedEncoder
     squared : ndarray of int
         Features whose square enters the logistic part.
-    logistic, trees : fitted parts, or None when the label did not vary
-    mix : float
-        Weight of the logistic part.
+    logistic, trees, sparse : fitted parts, or None where their weight is zero
+    mix : tuple of float
+        Weights v of the logistic, the boosted and the sparse part.
     calibration : tuple of float
         Intercept a and slope b.
     constant : float
@@ -74,19 +83,23 @@ class FittedProbabilityMix:
     squared: NDArray[np.int64]
     logistic: FittedLogistic | None
     trees: FittedTrees | None
-    mix: float
+    mix: tuple[float, float, float]
     calibration: tuple[float, float]
     constant: float
     report: Mapping[str, Any]
+    sparse: FittedSparseLogistic | None = None
 
     def predict(self, covariates: Covariates, extra: Array | None = None) -> Array:
         """P(label = 1), shape (n,), within [1e-6, 1 - 1e-6]."""
         if self.logistic is None:
             return np.full(len(covariates), self.constant)
         x = _features(self.encoder, covariates, extra)
-        p = self.mix * self.logistic.predict(_with_squares(x, self.squared))
+        squares = _with_squares(x, self.squared)
+        p = self.mix[0] * self.logistic.predict(squares)
         if self.trees is not None:
-            p = p + (1 - self.mix) * expit(self.trees.predict(x))
+            p = p + self.mix[1] * expit(self.trees.predict(x))
+        if self.sparse is not None:
+            p = p + self.mix[2] * self.sparse.predict(x, squares)
         return _calibrated(p, self.calibration)
 
 
@@ -98,6 +111,8 @@ class ProbabilityMix:
     ----------
     inverse_penalties : tuple of float
         Candidates for the logistic part (scikit-learn's ``C``).
+    sparse_penalties : tuple of float
+        Candidates for the sparse part; without any there is none.
     trees : TreeSettings
         The boosted part.
     inner_folds : int
@@ -106,6 +121,7 @@ class ProbabilityMix:
     """
 
     inverse_penalties: tuple[float, ...] = (0.01, 0.1, 1.0)
+    sparse_penalties: tuple[float, ...] = ()
     trees: TreeSettings = PROBABILITY_TREES
     inner_folds: int = 3
     encoder: Encoder = field(default_factory=Encoder)
@@ -139,14 +155,16 @@ class ProbabilityMix:
         constant = float((labels.sum() + 0.5) / (len(labels) + 1))
         rarest = int(np.bincount(labels, minlength=2).min())
         if rarest == 0:
-            report = {"mix": 1.0, "constant": constant}
+            report = {"mix": _LOGISTIC_ALONE[0], "constant": constant}
             return FittedProbabilityMix(
-                encoder, np.empty(0, np.int64), None, None, 1.0, (0.0, 1.0), constant, report
-            )
+                encoder, np.empty(0, np.int64), None, None, _LOGISTIC_ALONE, (0.0, 1.0), constant,
+                report,
+            )  # fmt: skip
         rows = _Rows(x, _square_columns(x), labels, w, seed)
         choice = self._choose(rows, rarest, clusters)
         logistic = rows.logistic(choice.inverse_penalty)
-        trees = rows.boosted(self.trees) if choice.mix < 1 else None
+        trees = rows.boosted(self.trees) if choice.mix[1] > 0 else None
+        sparse = rows.sparse(choice.sparse_penalty) if choice.mix[2] > 0 else None
         return FittedProbabilityMix(
             encoder,
             rows.squared,
@@ -156,6 +174,7 @@ class ProbabilityMix:
             choice.calibration,
             constant,
             choice.report(),
+            sparse,
         )
 
     def _choose(self, rows: "_Rows", rarest: int, clusters: NDArray[np.int64] | None) -> "_Choice":
@@ -163,34 +182,60 @@ class ProbabilityMix:
         n_folds = min(self.inner_folds, rarest // _MIN_PER_FOLD)
         folds = _inner_folds(rows, n_folds, clusters)
         if folds is None:
-            return _Choice(min(self.inverse_penalties), 1.0, (0.0, 1.0), float("nan"))
-        linear = np.empty((len(rows.labels), len(self.inverse_penalties)))
-        boosted = np.empty(len(rows.labels))
+            least = min(self.inverse_penalties)
+            return _Choice(least, 0.0, _LOGISTIC_ALONE, (0.0, 1.0), float("nan"))
+        n, sparse = len(rows.labels), self.sparse_penalties
+        linear, lasso = np.empty((n, len(self.inverse_penalties))), np.empty((n, len(sparse)))
+        boosted = np.empty(n)
         for k in np.unique(folds):
             train, test = rows.subset(folds != k), rows.subset(folds == k)
             for j, c in enumerate(self.inverse_penalties):
                 linear[folds == k, j] = train.logistic(c).predict(test.squares)
+            for j, c in enumerate(sparse):
+                lasso[folds == k, j] = train.sparse(c).predict(test.x, test.squares)
             boosted[folds == k] = expit(train.boosted(self.trees).predict(test.x))
-        losses = [rows.loss(p) for p in linear.T]
-        best = int(np.argmin(losses))
-        mixed = [v * linear[:, best] + (1 - v) * boosted for v in _MIXES]
-        v = int(np.argmin([rows.loss(p) for p in mixed]))
-        calibration = fit_calibration(mixed[v], rows.labels, rows.weights)
+        best, best_sparse = _least(rows, linear), _least(rows, lasso) if sparse else 0
+        parts = [linear[:, best], boosted, *([lasso[:, best_sparse]] if sparse else [])]
+        mix, mixed = _best_mix(rows, parts)
+        calibration = fit_calibration(mixed, rows.labels, rows.weights)
         return _Choice(
-            self.inverse_penalties[best], float(_MIXES[v]), calibration, rows.loss(mixed[v])
-        )
+            self.inverse_penalties[best], sparse[best_sparse] if sparse else 0.0, mix, calibration,
+            rows.loss(mixed),
+        )  # fmt: skip
+
+
+def _least(rows: "_Rows", candidates: Array) -> int:
+    """Position of the column of least held-out loss."""
+    return int(np.argmin([rows.loss(p) for p in candidates.T]))
+
+
+def _best_mix(rows: "_Rows", parts: list[Array]) -> tuple[tuple[float, float, float], Array]:
+    """Weights of two or three parts, in tenths, of least held-out loss, and the mixture."""
+    shares = _SHARES if len(parts) == _WITH_SPARSE else _SHARES[:1]
+    mixes = [
+        (float(v1), max(0.0, round(float(1 - v1 - v3), 12)) if v3 else float(1 - v1), float(v3))
+        for v1 in _SHARES
+        for v3 in shares
+        if v1 + v3 < 1 + _HALF_SHARE
+    ]
+    mixed = [sum(v * p for v, p in zip(mix, parts, strict=False)) for mix in mixes]
+    best = int(np.argmin([rows.loss(np.asarray(p)) for p in mixed]))
+    return mixes[best], np.asarray(mixed[best])
 
 
 @dataclass(frozen=True)
 class _Choice:
     inverse_penalty: float
-    mix: float
+    sparse_penalty: float
+    mix: tuple[float, float, float]
     calibration: tuple[float, float]
     inner_loss: float
 
     def report(self) -> dict[str, float]:
         return {
-            "inverse_penalty": self.inverse_penalty, "mix": self.mix,
+            "inverse_penalty": self.inverse_penalty, "mix": self.mix[0],
+            "mix_trees": self.mix[1], "mix_sparse": self.mix[2],
+            "sparse_penalty": self.sparse_penalty,
             "calibration_intercept": self.calibration[0], "calibration_slope": self.calibration[1],
             "inner_log_loss": self.inner_loss,
         }  # fmt: skip
@@ -216,6 +261,11 @@ class _Rows:
 
     def logistic(self, inverse_penalty: float) -> FittedLogistic:
         return fit_logistic(self.squares, self.labels, self.weights, inverse_penalty)
+
+    def sparse(self, inverse_penalty: float) -> FittedSparseLogistic:
+        return fit_sparse_logistic(
+            self.x, self.squares, self.labels, self.weights, inverse_penalty, self.seed
+        )
 
     def boosted(self, trees: TreeSettings) -> FittedTrees:
         return fit_trees(self.x, self.labels.astype(float), self.weights, trees, self.seed)
@@ -310,7 +360,9 @@ class PropensityMix:
         Settings of the mix.
     """
 
-    probability: ProbabilityMix = field(default_factory=ProbabilityMix)
+    probability: ProbabilityMix = field(
+        default_factory=lambda: ProbabilityMix(sparse_penalties=SPARSE_PENALTIES)
+    )
 
     def cross_fit(
         self, data: CausalData, fold_ids: NDArray[np.int64], random_state: Seed, n_jobs: int = 1
@@ -327,7 +379,7 @@ class PropensityMix:
             treated[fold_ids == k] = p
             reports.append(dict(report))
         summary = {
-            "method": "calibrated mix of logistic regression and boosted trees",
+            "method": "calibrated mix of logistic regressions and boosted trees",
             "backend": boosting_backend(), "note": boosting_note(), "folds": reports,
             "log_loss": log_loss(treated, data.treatment, data.weights),
         }  # fmt: skip
