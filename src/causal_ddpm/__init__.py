@@ -39,7 +39,11 @@ _HOMES = {
         "ArmContrast",
         "ArmMeans",
         "DoseResponse",
+        "CDFDifference",
+        "GiniEffect",
+        "LorenzEffect",
         "PotentialDistributions",
+        "ShareBelow",
         "BLP",
         "GATE",
         "BudgetRule",
@@ -77,7 +81,7 @@ _HOMES = {
         "unit_effect_intervals",
     ],
     "causal_ddpm.estimators.counterfactual": ["JointEffects", "joint_effects"],
-    "causal_ddpm.estimators.curves": ["effect_curve"],
+    "causal_ddpm.estimators.curves": ["distribution_curves", "effect_curve"],
     "causal_ddpm.estimators.iv": ["ConfidenceSet", "anderson_rubin"],
     "causal_ddpm.evaluation.analysis": ["Analysis", "analyse"],
     "causal_ddpm.evaluation.augmentation": ["Augmented", "augment"],
@@ -136,9 +140,13 @@ if TYPE_CHECKING:
         ArmContrast as ArmContrast,
         ArmMeans as ArmMeans,
         BudgetRule as BudgetRule,
+        CDFDifference as CDFDifference,
         DoseResponse as DoseResponse,
+        GiniEffect as GiniEffect,
+        LorenzEffect as LorenzEffect,
         PolicyValue as PolicyValue,
         PotentialDistributions as PotentialDistributions,
+        ShareBelow as ShareBelow,
         TrimmedATE as TrimmedATE,
     )
     from causal_ddpm.core.estimate import EffectCurve as EffectCurve, Estimate as Estimate
@@ -193,7 +201,10 @@ if TYPE_CHECKING:
         JointEffects as JointEffects,
         joint_effects as joint_effects,
     )
-    from causal_ddpm.estimators.curves import effect_curve as effect_curve
+    from causal_ddpm.estimators.curves import (
+        distribution_curves as distribution_curves,
+        effect_curve as effect_curve,
+    )
     from causal_ddpm.estimators.iv import (
         ConfidenceSet as ConfidenceSet,
         anderson_rubin as anderson_rubin,

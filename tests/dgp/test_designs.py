@@ -12,6 +12,7 @@ from causal_ddpm.dgp.clustered import CLUSTERED
 from causal_ddpm.dgp.confounded import BIMODAL, GAUSS, LINEAR, NO_EFFECT
 from causal_ddpm.dgp.heavy_tails import HEAVY_TAILS
 from causal_ddpm.dgp.high_dimensional import HIGH_DIMENSIONAL
+from causal_ddpm.dgp.incomes import INCOMES
 from causal_ddpm.dgp.weak_overlap import WEAK_OVERLAP
 from causal_ddpm.testing import check_design
 
@@ -20,9 +21,13 @@ NAMES = ("ATE", "ATT", "ATU")
 LARGE = {name: design.draw(N, seed=3) for name, design in catalog().items()}
 CONTINUOUS = (
     GAUSS, BIMODAL, NO_EFFECT, LINEAR, HEAVY_TAILS, WEAK_OVERLAP, CLUSTERED, HIGH_DIMENSIONAL,
+    INCOMES,
 )  # fmt: skip
 
-names = pytest.mark.parametrize("name", list(catalog()))
+BINARY = [name for name, draw in LARGE.items() if draw.data.treatment_schema.kind == "binary"]
+"""Designs with other treatments are tested in files of their own."""
+
+names = pytest.mark.parametrize("name", BINARY)
 continuous = pytest.mark.parametrize("design", CONTINUOUS, ids=lambda design: design.name)
 
 

@@ -12,9 +12,12 @@ from causal_ddpm.dgp.ai_adoption import AIAdoption
 from causal_ddpm.dgp.binary_outcome import BINARY_OUTCOME
 from causal_ddpm.dgp.clustered import CLUSTERED
 from causal_ddpm.dgp.confounded import BIMODAL, GAUSS, LINEAR, NO_EFFECT
+from causal_ddpm.dgp.dose_design import DOSE
 from causal_ddpm.dgp.heavy_tails import HEAVY_TAILS
 from causal_ddpm.dgp.high_dimensional import HIGH_DIMENSIONAL
+from causal_ddpm.dgp.incomes import INCOMES
 from causal_ddpm.dgp.instrument_design import INSTRUMENT, ONE_SIDED
+from causal_ddpm.dgp.three_arms import THREE_ARMS
 from causal_ddpm.dgp.weak_overlap import WEAK_OVERLAP
 
 _DESIGNS: tuple[Design, ...] = (
@@ -28,8 +31,11 @@ _DESIGNS: tuple[Design, ...] = (
     BINARY_OUTCOME,
     CLUSTERED,
     HIGH_DIMENSIONAL,
+    INCOMES,
     INSTRUMENT,
     ONE_SIDED,
+    DOSE,
+    THREE_ARMS,
 )
 
 

@@ -1,8 +1,8 @@
 """``incomes``: the ``gauss`` design with an outcome that is a positive amount.
 
-    Y(a) = exp(Z(a) / 2),   Z(a) | x ~ N(l_a(x), r_a(x)^2)
+    Y(a) = exp(Z(a) / 2),   Z(a) | x ~ N(l_a(z), r_a(z)^2),   z = x cut at 2 either way
 
-Its Gini coefficients are .35 and .47, so that inequality can be asked about.
+Its Gini coefficients are .32 and .43. Cut covariates keep all moments finite.
 """
 
 from __future__ import annotations
@@ -71,10 +71,11 @@ class LogNormal:
 
 
 def _log_normal(x: Array, a: int) -> LogNormal:
-    return LogNormal(location(x, a) / 2, spread(x, a) / 2)
+    z = np.clip(x, -2.0, 2.0)
+    return LogNormal(location(z, a) / 2, spread(z, a) / 2)
 
 
 INCOMES = ConfoundedDesign(
     "incomes", 10, strong_selection, _log_normal,
-    (NORMAL_COLUMNS, SELECTION, LEVEL, EFFECT, SPREAD, "Y(a) ~ exp(N(l_a, r_a^2) / 2)"),
+    (NORMAL_COLUMNS, SELECTION, LEVEL, EFFECT, SPREAD, "Y(a) ~ exp(N(l_a, r_a^2) / 2), x cut at 2"),
 )  # fmt: skip
