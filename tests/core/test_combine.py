@@ -101,7 +101,7 @@ def test_what_does_not_belong_together_is_refused():
     a = _estimate()
     with pytest.raises(DataError, match="no estimate was given"):
         combine_estimates([])
-    with pytest.raises(DataError, match="rest on different rows; .*independent=True"):
+    with pytest.raises(DataError, match=r"rest on different rows; .*independent=True"):
         combine_estimates([a, _estimate(fingerprint="xyz")])
     with pytest.raises(DataError, match="rest on different rows"):
         combine_estimates([a, _estimate(n=100)])

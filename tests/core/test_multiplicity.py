@@ -111,7 +111,7 @@ def test_false_alarms_are_as_rare_as_promised():
         for method in JOINT:
             p = adjusted_p_values(z, 2 * stats.norm.sf(np.abs(z)), draws, method)
             alarms[method] += p.min() < 0.05
-        t = z + [4, 4, 4, 0, 0, 2.5]  # four effects: only the other two can be false
+        t = z + np.array([4, 4, 4, 0, 0, 2.5])  # four effects: only the other two can be false
         for method in JOINT:
             p = adjusted_p_values(t, 2 * stats.norm.sf(np.abs(t)), draws, method)
             missed[method] += p[5] >= 0.05

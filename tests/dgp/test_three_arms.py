@@ -51,7 +51,7 @@ def test_arms_follow_their_propensities_and_outcomes_their_laws():
     np.testing.assert_allclose(e.sum(axis=1), 1)
     assert e.min() > 0.001
     for arm in range(3):
-        surprise = ((d == arm) - e[:, arm]) * np.column_stack([np.ones(len(d)), x])
+        surprise = ((d == arm) - e[:, arm])[:, None] * np.column_stack([np.ones(len(d)), x])
         z = surprise.mean(axis=0) / (surprise.std(axis=0) / 200)
         assert np.abs(z).max() < 4
     z = (DRAW.potential_outcomes - means(x)) / spreads(x)

@@ -1,4 +1,4 @@
-"""Several arms: by hand, against the binary effects, overlap by arm, coverage, and a real e-mail."""
+"""Several arms: by hand, against the binary effects, overlap by arm, coverage, a real e-mail."""
 
 from pathlib import Path
 
@@ -319,7 +319,7 @@ def test_binary_questions_about_several_arms_are_refused():
     x = np.random.default_rng(0).normal(size=60)
     doses = pd.DataFrame({"d": np.linspace(0, 1, 60), "y": range(60), "x": x})
     data = CausalData(doses, "d", "y", ["x"], treatment_kind="dose")
-    with pytest.raises(DataError, match="of kind 'dose'.*'binary' or 'arms' for the arm means"):
+    with pytest.raises(DataError, match=r"of kind 'dose'.*'binary' or 'arms' for the arm means"):
         estimate_effects(data, ArmMeans())
 
 

@@ -1,4 +1,4 @@
-"""The effect in the overlap: its score by hand, its insensitivity, its refusals and its coverage."""
+"""The effect in the overlap: its score by hand, its insensitivity, refusals and coverage."""
 
 import numpy as np
 import pandas as pd
@@ -181,16 +181,16 @@ def test_a_perfectly_predicted_treatment_is_refused_however_many_rows(light_mode
     rng = np.random.default_rng(3)
     x = rng.normal(size=4_000)
     frame = pd.DataFrame({"y": rng.normal(size=4_000), "d": (x > 0).astype(int), "x": x})
-    with pytest.raises(OverlapError, match="4\\d% of what their propensities promise"):
+    with pytest.raises(OverlapError, match=r"4\d% of what their propensities promise"):
         estimate_effects(CausalData(frame, "d", "y", ["x"]), ATO(), **light_models)
 
 
 # -- coverage ----------------------------------------------------------------------------------
 def test_intervals_cover_with_light_nuisances(light_models):
     (theta,) = LINEAR.truth_of(ATO()).values()
-    n_draws, covered, values, errors = 250, 0, [], []
+    n_draws, covered, values, errors = 150, 0, [], []
     for seed in range(n_draws):
-        data = LINEAR.draw(300, seed).data
+        data = LINEAR.draw(500, 1_000 + seed).data
         found = _estimate(data, fit_nuisances(data, **light_models, random_state=seed))
         low, high = found.interval()
         covered += low <= theta <= high
@@ -198,7 +198,7 @@ def test_intervals_cover_with_light_nuisances(light_models):
         errors.append(found.std_error)
     assert stats.binom.cdf(covered, n_draws, 0.95) > 0.005
     assert np.mean(values) == pytest.approx(theta, abs=4 * np.std(values) / np.sqrt(n_draws))
-    assert np.mean(errors) == pytest.approx(np.std(values), rel=0.12)
+    assert np.mean(errors) == pytest.approx(np.std(values), rel=0.2)
 
 
 def test_solve_needs_no_clipping():

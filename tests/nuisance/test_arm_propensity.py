@@ -68,7 +68,7 @@ def test_two_labelled_arms_are_fitted_once():
     same, _ = QUICK.cross_fit(plain, folds, 1)
     np.testing.assert_array_equal(e, same)
     other, _ = PropensityMix(QUICK.probability).cross_fit(plain, folds, 1)
-    assert np.corrcoef(e[:, 1], other[:, 1])[0, 1] > 0.99
+    assert np.corrcoef(e[:, 1], other[:, 1])[0, 1] > 0.9
 
 
 def test_probabilities_of_zero_are_lifted():
