@@ -210,8 +210,8 @@ def test_the_grid_of_many_rows_is_fine_enough():
     arm = ArmScore(y, np.ones(len(y)), np.ones(len(y)), None, 0)
     object.__setattr__(arm, "cdf", lambda points, rows: np.zeros((len(y[rows]), len(points))))
     cells = Cells(grid)
-    cdf = np.mean([cells.psi(arm, slice(k, k + 5_000)).mean(axis=0) for k in range(0, 50_000, 5_000)],
-                  axis=0)  # fmt: skip
+    parts = [cells.psi(arm, slice(k, k + 5_000)).mean(axis=0) for k in range(0, 50_000, 5_000)]
+    cdf = np.mean(parts, axis=0)
     s = np.sort(y)
     exact = 2 * (np.arange(1, len(s) + 1) @ s) / (len(s) * s.sum()) - (len(s) + 1) / len(s)
     assert Gini().of(cells, cdf)[0] == pytest.approx(exact, abs=1e-4)

@@ -33,7 +33,10 @@ from causal_ddpm.core.estimand import (
     QTE,
     ArmMeans,
     CDFDifference,
+    DoseResponse,
     Estimand,
+    GiniEffect,
+    LorenzEffect,
     PolicyValue,
     ShareBelow,
     TrimmedATE,
@@ -41,6 +44,7 @@ from causal_ddpm.core.estimand import (
 from causal_ddpm.core.estimate import Estimate
 from causal_ddpm.dgp.catalog import design_by_name
 from causal_ddpm.dgp.population import values_of_rule
+from causal_ddpm.evaluation.coverage.dose import DOSE_SOURCES
 from causal_ddpm.evaluation.coverage.instrument import INSTRUMENT_SOURCES
 from causal_ddpm.evaluation.coverage.light import SOURCES, Source, oracle
 
@@ -66,6 +70,7 @@ BATCHES: Mapping[str, int] = {
     "groups": 1000,
     "distributions": 300,
     "quantiles": 200,
+    "doses": 2000,
 }
 """Draws of the light part, by batch."""
 
@@ -153,6 +158,7 @@ def _true_effect_of_groups(design: str, draw: Any, estimate: Estimate) -> dict[s
 
 _SHOWN_LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)
 _QTE, _QTT = (QTE(_points(0.05, 0.95, 19), among=group) for group in ("all", "treated"))
+_DOSES = (3.0, 4.0, 5.0, 6.0, 7.0)
 _CDF = CDFDifference(_points(-1.5, 4.0, 23))
 
 CASES: tuple[Case, ...] = (
@@ -185,12 +191,19 @@ CASES: tuple[Case, ...] = (
         entries=CDFDifference.labels_at((-1.0, 0.0, 1.0, 2.0, 3.0)),
     ),
     Case("share below", ShareBelow(0.5), CONTINUOUS, "distributions", band=False),
+    Case("Gini", GiniEffect(), ("incomes",), "distributions", band=False),
+    Case("Lorenz curve", LorenzEffect((0.1, 0.25, 0.5, 0.75, 0.9)), ("incomes",), "distributions"),
     Case(
         "QTE", _QTE, CONTINUOUS, "quantiles",
         entries=tuple(f"QTE({u:g})" for u in _SHOWN_LEVELS), headline=True,
     ),
     Case(
         "QTT", _QTT, CONTINUOUS, "quantiles", entries=tuple(f"QTT({u:g})" for u in _SHOWN_LEVELS)
+    ),
+    Case("dose-response", DoseResponse(_DOSES), ("dose",), "doses", sources=DOSE_SOURCES),
+    Case(
+        "slope of the dose-response", DoseResponse(_DOSES, derivative=True), ("dose",), "doses",
+        sources=DOSE_SOURCES,
     ),
 )  # fmt: skip
 """All cases."""
