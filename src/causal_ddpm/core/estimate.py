@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from causal_ddpm.core.errors import DataError, SyntheticDataError
-from causal_ddpm.core.multiplicity import Adjustment, adjusted_p_values, null_draws
+from causal_ddpm.core.multiplicity import Adjustment, adjusted_p_values, null_draws, t_tests
 
 Array = NDArray[np.float64]
 SCHEMA_VERSION = 1
@@ -183,12 +183,7 @@ class Estimate:
         DataError
             If ``adjust`` is unknown.
         """
-        se = np.sqrt(np.diag(self.cov))
-        gap = self.values - np.asarray(null, dtype=float)
-        exact = np.where(gap == 0, 0.0, np.copysign(np.inf, gap))
-        t = np.divide(gap, se, out=exact, where=se > 0)
-        law = stats.norm if self.df is None else stats.t(self.df)
-        p_values = 2 * law.sf(np.abs(t))
+        t, p_values = t_tests(self.values, self.cov, self.df, null)
         table = pd.DataFrame({"statistic": t, "p_value": p_values}, index=list(self.labels))
         if adjust is None:
             return table

@@ -20,7 +20,8 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
 from causal_ddpm.core.errors import DataError
 
@@ -30,6 +31,18 @@ Adjustment = Literal["holm", "benjamini-hochberg", "max-t", "romano-wolf"]
 
 _N_DRAWS = 20_000
 _STATSMODELS = {"holm": "holm", "benjamini-hochberg": "fdr_bh"}
+
+
+def t_tests(
+    values: Array, cov: Array, df: float | None, null: ArrayLike = 0.0
+) -> tuple[Array, Array]:
+    """t statistics and two-sided p-values of values = null, one by one, shape (p,) each."""
+    se = np.sqrt(np.diag(cov))
+    gap = values - np.asarray(null, dtype=float)
+    exact = np.where(gap == 0, 0.0, np.copysign(np.inf, gap))
+    t = np.divide(gap, se, out=exact, where=se > 0)
+    law = stats.norm if df is None else stats.t(df)
+    return t, np.asarray(2 * law.sf(np.abs(t)), dtype=float)
 
 
 def null_draws(values: Array, cov: Array, df: float | None, bootstrap: Array | None) -> Array:
