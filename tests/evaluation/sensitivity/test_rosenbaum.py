@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import wilcoxon
 
+from causal_ddpm import CausalData
 from causal_ddpm.core.errors import DataError, OverlapError
 from causal_ddpm.evaluation.sensitivity.matching import checked_pairs, matched_pairs
 from causal_ddpm.evaluation.sensitivity.rosenbaum import matched_bounds, rosenbaum_bounds
@@ -101,6 +102,12 @@ def test_pairs_can_be_given_or_made_with_and_without_nuisances(drawn, nuisances)
     pairs = matched_pairs(data.treatment, nuisances.propensity[:, 1])
     given = matched_bounds(data, None, pairs)
     np.testing.assert_array_equal(given.p_upper, ours.p_upper)
+
+
+def test_weights_have_no_place_in_a_rank_test(drawn):
+    frame = drawn.frame.assign(w=1.0 + (drawn.frame["x0"] > 0))
+    with pytest.raises(DataError, match="equally weighted rows"):
+        matched_bounds(CausalData(frame, "d", "y", ["x0", "x1", "x2"], weights="w"))
 
 
 def test_unusable_pairs_and_gammas_are_refused(drawn):
