@@ -182,3 +182,21 @@ def test_points_far_outside_the_data_have_no_effect_and_honest_errors(oracle):
     estimate = estimator_for(CDFDifference(far)).estimate(draw.data, oracle(draw, GAUSS))
     np.testing.assert_allclose(estimate.values, 0.0, atol=1e-3)
     assert (estimate.std_error > TAIL_ROWS / 300).all()
+
+
+@pytest.mark.parametrize("clusters", [None, "g"])
+@pytest.mark.parametrize("weights_type", ["frequency", "sampling"])
+def test_weighting_is_duplication(weights_type, clusters, small_sample, as_data, given):
+    frame, mean, e, laws = small_sample(n=150)
+    weighted = as_data(frame, weights="w", weights_type=weights_type, clusters=clusters)
+    index = np.repeat(np.arange(150), frame["w"])
+    rows = frame.iloc[index].assign(origin=index).reset_index(drop=True)
+    alike = clusters or ("origin" if weights_type == "sampling" else None)
+    copies = as_data(rows, clusters=alike)
+    again = tuple(law.rows(index) for law in laws)
+    for estimand in (CDFDifference(POINTS), ShareBelow(0.2)):
+        estimator = estimator_for(estimand)
+        a = estimator.estimate(weighted, given(weighted, mean, e, laws))
+        b = estimator.estimate(copies, given(copies, mean[index], e[index], again))
+        np.testing.assert_allclose(a.values, b.values, atol=EXACT)
+        np.testing.assert_allclose(a.std_error, b.std_error, atol=EXACT)
