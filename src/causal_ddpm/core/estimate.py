@@ -162,10 +162,8 @@ class Estimate:
         return float(stats.norm.ppf(q) if self.df is None else stats.t.ppf(q, self.df))
 
     def _critical_simultaneous(self, level: float) -> float:
-        return float(np.quantile(self._null_draws().max(axis=1), level))
-
-    def _null_draws(self) -> Array:
-        return null_draws(self.values, self.cov, self.df, self.bootstrap)
+        draws = null_draws(self.values, self.cov, self.df, self.bootstrap)
+        return float(np.quantile(draws.max(axis=1), level))
 
     def test(self, null: ArrayLike = 0.0, adjust: Adjustment | None = None) -> pd.DataFrame:
         """t statistics and two-sided p-values of value = null, one row an entry.
@@ -185,9 +183,10 @@ class Estimate:
         """
         t, p_values = t_tests(self.values, self.cov, self.df, null)
         table = pd.DataFrame({"statistic": t, "p_value": p_values}, index=list(self.labels))
-        if adjust is None:
-            return table
-        return table.assign(p_adjusted=adjusted_p_values(t, p_values, self._null_draws(), adjust))
+        if adjust is not None:
+            draws = null_draws(self.values, self.cov, self.df, self.bootstrap)
+            table["p_adjusted"] = adjusted_p_values(t, p_values, draws, adjust)
+        return table
 
     # -- combining -------------------------------------------------------------------------
     def contrast(self, matrix: ArrayLike, labels: Sequence[str] | None = None) -> Estimate:
