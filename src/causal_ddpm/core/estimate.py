@@ -173,8 +173,7 @@ class Estimate:
         null : array_like
             One value, or one an entry.
         adjust : {"holm", "benjamini-hochberg", "max-t", "romano-wolf"}, optional
-            Adds ``p_adjusted``, which takes into account that many questions were asked; see
-            :mod:`causal_ddpm.core.multiplicity`.
+            Adds ``p_adjusted``, for many questions; see :mod:`causal_ddpm.core.multiplicity`.
 
         Raises
         ------
