@@ -67,6 +67,7 @@ ENCOURAGED = ("instrument", "instrument-one-sided")
 
 BATCHES: Mapping[str, int] = {
     "means": 2000,
+    "alternatives": 1000,
     "groups": 1000,
     "distributions": 300,
     "quantiles": 200,
@@ -166,10 +167,10 @@ CASES: tuple[Case, ...] = (
     Case("ATT", ATT(), headline=True),
     Case("ATU", ATU(), headline=True),
     Case("ATO", ATO()),
-    Case("ATE by TMLE", ATE(targeted=True), UNEVEN),
-    Case("ATT by TMLE", ATT(targeted=True), UNEVEN),
+    Case("ATE by TMLE", ATE(targeted=True), UNEVEN, "alternatives"),
+    Case("ATT by TMLE", ATT(targeted=True), UNEVEN, "alternatives"),
     # the units that stay are known where the propensity is
-    Case("trimmed ATE", TrimmedATE(0.1), UNEVEN, sources={"oracle": oracle}),
+    Case("trimmed ATE", TrimmedATE(0.1), UNEVEN, "alternatives", sources={"oracle": oracle}),
     Case("LATE", LATE(), ENCOURAGED, sources=INSTRUMENT_SOURCES),
     Case("ITT", ITT(), ENCOURAGED, sources=INSTRUMENT_SOURCES, band=False),
     Case("arm means", ArmMeans(), band=False),
