@@ -240,6 +240,7 @@ def test_impossible_questions_are_refused(data):
         refute(ATE(), weighted)
     for outcome, message in (
         ("q", "no confounder 'q'"),
+        (np.where(np.arange(400) == 7, np.nan, 1.0 * np.arange(400)), "missing"),
         (np.zeros(3), r"shape \(3,\)"),
         (["a"] * 400, "does not hold numbers"),
         (np.ones(400), r"constant|one value|does not vary"),

@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from causal_ddpm import QTE, CausalData, sensitivity
+from causal_ddpm import ATE, QTE, CausalData, sensitivity
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.estimators.api import estimate_with
 from causal_ddpm.evaluation.sensitivity import METHODS, Strengths
+from causal_ddpm.evaluation.sensitivity.linear_ovb import linear_ovb
+from causal_ddpm.nuisance.crossfit import Nuisances
 
 
 def test_everything_that_applies_is_run(drawn, nuisances, estimates):
@@ -83,3 +85,23 @@ def test_what_does_not_belong_together_is_refused(drawn, nuisances, estimates):
 def test_impossible_strengths_are_refused(field, value):
     with pytest.raises(DataError, match=field):
         Strengths(**{field: value})
+
+
+def test_outcomes_without_noise_are_refused_or_left_out():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=400)
+    d = (rng.random(400) < 0.5).astype(int)
+    data = CausalData(pd.DataFrame({"d": d, "x": x, "y": 2 * x + d * (1 + x)}), "d", "y", ["x"])
+    perfect = Nuisances(
+        np.arange(400) % 5, np.column_stack([2 * x, 3 * x + 1]), np.full((400, 2), 0.5), None,
+        data.fingerprint,
+    )  # fmt: skip
+    [ate] = estimate_with(data, ATE(), perfect)
+    found = sensitivity(ate, data, perfect)
+    assert "leaves no residuals" in found.left_out["dml_ovb"]
+    assert np.isfinite(found.to_frame()["value"]).all()
+    exact = CausalData(pd.DataFrame({"d": d, "x": x, "y": 2 * x + d}), "d", "y", ["x"])
+    with pytest.raises(DataError, match="determine the outcome"):
+        linear_ovb(exact)
+    with pytest.raises(DataError, match="standard error of the estimate is zero"):
+        sensitivity(replace(ate, cov=np.zeros((1, 1))), data)

@@ -72,7 +72,7 @@ class RepeatedAnalysis:
         Raises
         ------
         DataError
-            If it has more than one entry.
+            If it has more than one entry or no standard error.
         """
         given = self.nuisances(data) if nuisances is None else nuisances
         found = estimator_for(self.estimand, self.seed).estimate(data, given, self.level)
@@ -80,6 +80,8 @@ class RepeatedAnalysis:
             raise DataError(
                 f"the {self.estimand.name} has {len(found)} entries", "an estimand with one"
             )
+        if not float(found.std_error) > 0:
+            raise DataError("the standard error of the estimate is zero", "outcomes that vary")
         return found
 
     def estimate_subset(self, data: CausalData, nuisances: Nuisances, rows: Rows) -> Estimate:

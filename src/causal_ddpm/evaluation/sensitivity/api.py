@@ -125,6 +125,8 @@ def _checked(
             f"the estimate is the {estimate.estimand} with {len(estimate)} entries",
             "one ATE, ATT or ATU",
         )
+    if not float(estimate.std_error) > 0:
+        raise DataError("the standard error of the estimate is zero", "outcomes that vary")
     require_binary(data.treatment_schema, "a sensitivity analysis")
     refuse_synthetic(data.n_synthetic)
     fingerprints = {estimate.fingerprint, data.fingerprint}

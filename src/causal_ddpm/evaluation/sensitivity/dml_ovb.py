@@ -41,6 +41,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
 from causal_ddpm.core.data import CausalData
+from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.estimate import Estimate
 from causal_ddpm.estimators import scores
 from causal_ddpm.estimators.inference import Sampling
@@ -211,7 +212,13 @@ def dml_ovb(
 
 
 def bias_scale(data: CausalData, nuisances: Nuisances, group: str) -> BiasScale:
-    """S of the module page for the units of ``group``."""
+    """S of the module page for the units of ``group``.
+
+    Raises
+    ------
+    DataError
+        If the outcome model leaves no residuals.
+    """
     d, y, w = data.treatment, data.outcome, data.weights
     target, c = scores.TARGETS[group], scores.clip_bound(d, w)
     omega_0, omega_1 = (target.weights(np.full(data.n, a), nuisances.propensity, c) for a in (0, 1))
@@ -226,6 +233,10 @@ def bias_scale(data: CausalData, nuisances: Nuisances, group: str) -> BiasScale:
         moment = alpha**2
     nu2 = float(w @ moment / w.sum())
     s = math.sqrt(sigma2 * nu2)
+    if s == 0.0:
+        raise DataError(
+            "the outcome model leaves no residuals", "an outcome that varies around its mean"
+        )
     phi_nu = moment - nu2 - 2 * nu2 * (g - p) / p
     phi = (sigma2 * phi_nu + nu2 * (residual**2 - sigma2)) / (2 * s)
     return BiasScale(s, Sampling.of(data).influence(phi[:, None])[:, 0], sigma2, nu2, plug_in)

@@ -124,7 +124,7 @@ class LinearOVB:
         bias = self.std_error * math.sqrt(self.df) * np.sqrt(r_y * r_d / (1 - r_d))
         return self.estimate - math.copysign(1.0, self.estimate - self.null) * bias
 
-    def _benchmark(self, confounder: str, multiple: float, r_d: float, r_y: float) -> Benchmark:
+    def benchmark(self, confounder: str, multiple: float, r_d: float, r_y: float) -> Benchmark:
         """The bound of the module page; r_d and r_y are the observed confounder's."""
         treatment, outcome = _bound(confounder, multiple, r_d, r_y)
         adjusted = float(self.adjusted(treatment, outcome))
@@ -236,12 +236,17 @@ def linear_ovb(
         )
     tau = float(d_left @ y_left / (d_left @ d_left))
     rss = float(np.sum((y_left - tau * d_left) ** 2))
+    if rss <= 1e-12 * float(y_left @ y_left):
+        raise DataError(
+            "treatment and confounders determine the outcome",
+            "an outcome that the regression does not fit perfectly",
+        )
     classical = data.clusters is None and not (data.has_weights and data.weights_type == "sampling")
     found = LinearOVB(tau, math.sqrt(rss / df / float(d_left @ d_left)), df, classical, level, null)
     bounds = []
     for name in benchmarks:
         r_d, r_y = _observed_strength(x[:, [owner != name for owner in owners]], d, y, left, rss)
-        bounds += [found._benchmark(name, k, r_d, r_y) for k in multiples]
+        bounds += [found.benchmark(name, k, r_d, r_y) for k in multiples]
     return LinearOVB(found.estimate, found.std_error, df, classical, level, null, tuple(bounds))
 
 

@@ -30,6 +30,7 @@ from causal_ddpm.evaluation.sensitivity.matching import checked_pairs, matched_p
 from causal_ddpm.nuisance.crossfit import Nuisances
 from causal_ddpm.nuisance.encoding import Encoder
 from causal_ddpm.nuisance.logistic import fit_logistic
+from causal_ddpm.nuisance.propensity import GUARD
 
 Array = NDArray[np.float64]
 GAMMAS = tuple(1.0 + k / 4 for k in range(21))
@@ -192,7 +193,8 @@ def matched_bounds(
 
 def _propensity(data: CausalData, nuisances: Nuisances | None) -> Array:
     if nuisances is not None:
-        return np.asarray(nuisances.propensity[:, 1])
-    x = Encoder().fit(data.covariates).transform(data.covariates)
-    p = fit_logistic(x, data.treatment, None, 1.0).predict(x)
-    return np.clip(p, 1e-6, 1 - 1e-6)
+        p = nuisances.propensity[:, 1]
+    else:
+        x = Encoder().fit(data.covariates).transform(data.covariates)
+        p = fit_logistic(x, data.treatment, None, 1.0).predict(x)
+    return np.clip(p, GUARD, 1 - GUARD)
