@@ -203,7 +203,8 @@ def dml_ovb(
 
     rv_alpha = 0.0
     if distance(0.0) > 0:
-        rv_alpha = float(brentq(distance, 0.0, _ALMOST_ALL)) if rho != 0 else 1.0
+        reached = distance(_ALMOST_ALL) < 0
+        rv_alpha = float(brentq(distance, 0.0, _ALMOST_ALL)) if reached else 1.0
     return DMLOVB(
         theta, r2_outcome, r2_treatment, rho, *bounds(r2_outcome, r2_treatment),
         rv=robustness_value(abs(theta - null) / (abs(rho) * scale.s)) if rho != 0 else 1.0,
@@ -233,7 +234,7 @@ def bias_scale(data: CausalData, nuisances: Nuisances, group: str) -> BiasScale:
         moment = alpha**2
     nu2 = float(w @ moment / w.sum())
     s = math.sqrt(sigma2 * nu2)
-    if s == 0.0:
+    if s <= 1e-10 * float(np.abs(y).max()):
         raise DataError(
             "the outcome model leaves no residuals", "an outcome that varies around its mean"
         )
