@@ -20,7 +20,7 @@ from causal_ddpm.core.parallel import run_jobs
 from causal_ddpm.core.protocols import Array
 from causal_ddpm.core.random import Seed, integer_seed
 from causal_ddpm.nuisance.boosting import boosting_backend, boosting_note
-from causal_ddpm.nuisance.propensity import GUARD, ProbabilityMix, both_arms
+from causal_ddpm.nuisance.propensity import GUARD, SPARSE_PENALTIES, ProbabilityMix, both_arms
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,9 @@ class ArmPropensityMix:
         Settings of the mix.
     """
 
-    probability: ProbabilityMix = field(default_factory=ProbabilityMix)
+    probability: ProbabilityMix = field(
+        default_factory=lambda: ProbabilityMix(sparse_penalties=SPARSE_PENALTIES)
+    )
 
     def cross_fit(
         self, data: CausalData, fold_ids: NDArray[np.int64], random_state: Seed, n_jobs: int = 1
@@ -59,7 +61,7 @@ class ArmPropensityMix:
             reports.append({"arm": str(data.arms[arm]), "fold": k, **report})
         e = both_arms(p[:, 1]) if n_arms == 2 else normalised(p)
         summary = {
-            "method": "calibrated mixes of logistic regression and boosted trees, one an arm",
+            "method": "calibrated mixes of logistic regressions and boosted trees, one an arm",
             "backend": boosting_backend(), "note": boosting_note(), "folds": reports,
             "log_loss": arms_log_loss(e, data.treatment, data.weights),
         }  # fmt: skip
