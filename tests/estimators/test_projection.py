@@ -46,7 +46,10 @@ def test_line_is_the_average_effect_and_the_slope_within_folds(oracle):
     assert found.std_error[0] == pytest.approx(ate.std_error, abs=EXACT)
     assert found.values[1] == pytest.approx(fit.params[1], abs=EXACT)
     n = DRAW.data.n
-    assert found.std_error[1] == pytest.approx(fit.bse[1] * (n / (n - 1)) ** 0.5, abs=EXACT)
+    error = fit.bse[1] * (n / (n - 1)) ** 0.5
+    stretch = np.sqrt(2 - np.clip(fit.params[1] - 2 * error, 0, 1))
+    assert scored.stretch == pytest.approx(stretch, abs=EXACT)
+    assert found.std_error[1] == pytest.approx(stretch * error, abs=EXACT)
 
 
 def test_slope_is_one_for_true_effects_and_half_for_doubled_ones(oracle):

@@ -21,6 +21,19 @@ The predicted effect is S = mu_1 - mu_0, out of fold.
 has beta_1 = E[tau] with influence psi - beta_1 (the centring is estimated as well) and the slope
 beta_2 with that of least squares; beta_2 = 1 if predictions are right on average, 0 if they tell
 nothing. S is centred in its fold for the reason given in :mod:`causal_ddpm.estimators.ranking`.
+
+**Folds that learn from each other.** Whatever compares the rows of a fold by S (the slope, groups,
+ranks, learnt rules) sums over folds products of the noise in S_k, which comes from the other folds,
+and the noise of fold k. Each pair of folds enters twice, once in each role, so the terms of the sum
+are correlated: with noise e_k and S_k = signal + mean of the other e_l, the variance is that of
+independent terms plus once more the part that the noise in S contributes, up to twice in all when S
+is nothing but noise (Luedtke and van der Laan 2016 and Wager 2024 avoid it: they train in
+sequence). Influence values of such comparisons are therefore stretched by
+
+    f = sqrt(2 - clip(beta_2 - 2 std_error, 0, 1)),
+
+1 where S is surely right, sqrt(2) where it may be noise. The overall level, which S does not touch,
+is left as it is.
 """
 
 from __future__ import annotations
@@ -106,6 +119,11 @@ class EffectScores:
         """psi of each row, shape (n,)."""
         return self.arms[:, 1] - self.arms[:, 0]
 
+    @property
+    def stretch(self) -> float:
+        """f, for comparisons of the rows of a fold by S."""
+        return stretch_of_folds(self.effect, self.predicted, self.fold_ids, self.sampling)
+
 
 def confounder(name: str, data: CausalData) -> tuple[Column, Array]:
     """A confounder's schema and values, shape (n,).
@@ -156,8 +174,7 @@ def effect_line(psi: Array, centred: Array, w: Array) -> tuple[Array, Array]:
     NotIdentifiedError
         If the predictions do not differ.
     """
-    scale = np.sqrt(w @ centred**2 / w.sum())
-    if scale <= 1e-12 * max(1.0, float(np.abs(psi).max())):
+    if not differ(centred, psi, w):
         raise NotIdentifiedError(
             "The models predict the same effect for every unit of a fold; expected effects that "
             "differ, for a slope or groups by predicted effect. Ask for the ATE, or for GATE and "
@@ -166,6 +183,25 @@ def effect_line(psi: Array, centred: Array, w: Array) -> tuple[Array, Array]:
     coef, phi = least_squares(psi, np.column_stack([np.ones_like(psi), centred]), w)
     phi[:, 0] = psi - coef[0]
     return coef, phi
+
+
+def stretch_of_folds(
+    psi: Array, predicted: Array, fold_ids: NDArray[np.int64], sampling: Sampling
+) -> float:
+    """f of the module page; one where the predictions do not differ."""
+    w = sampling.weights
+    centred = centred_in_folds(predicted, fold_ids, w)
+    if not differ(centred, psi, w):
+        return 1.0
+    coef, phi = effect_line(psi, centred, w)
+    error = float(np.sqrt(sampling.covariance(sampling.influence(phi))[1, 1]))
+    return float(np.sqrt(2.0 - np.clip(coef[1] - 2.0 * error, 0.0, 1.0)))
+
+
+def differ(centred: Array, psi: Array, w: Array) -> bool:
+    """Whether predictions, centred in their folds, differ by more than rounding."""
+    scale = float(np.sqrt(w @ centred**2 / w.sum()))
+    return scale > 1e-12 * max(1.0, float(np.abs(psi).max()))
 
 
 def group_means(values: Array, member: Array, w: Array) -> tuple[Array, Array]:

@@ -13,9 +13,10 @@ rows at hand: the interval is for the effect between these very cut points.
 
 **By predicted effect** a row's group is the place of its out-of-fold effect S among the rows of its
 fold: neither the models nor the ranks know its outcome. theta_g is the mean effect of the units
-that these models put in group g. ``details["monotonised"]`` holds the sorted estimates, which are
-never farther from effects that do ascend (Chernozhukov, Fernandez-Val and Galichon 2009), inside
-the sorted simultaneous interval.
+that these models put in group g; phi_g less the influence of the overall mean is stretched, because
+folds learn from each other (see :mod:`causal_ddpm.estimators.effect_scores`).
+``details["monotonised"]`` holds the sorted estimates, which are never farther from effects that do
+ascend (Chernozhukov, Fernandez-Val and Galichon 2009), inside the sorted simultaneous interval.
 
 Refused: a group with fewer than 5 rows in an arm. Noted: fewer than 25.
 """
@@ -95,6 +96,9 @@ class GroupEffects:
         member = (grouping.codes[:, None] == np.arange(len(grouping.labels))).astype(float)
         share = w @ member / w.sum()
         values, phi = group_means(scored.effect, member, w)
+        if self.estimand.by == EFFECT:
+            level_of_all = scored.effect - np.average(scored.effect, weights=w)
+            phi = level_of_all[:, None] + scored.stretch * (phi - level_of_all[:, None])
         details = {**scored.details, "groups": _described(grouping, rows, share)}
         result = Result(grouping.labels, values, phi, notes, details)
         estimate = build_estimate(result, data, nuisances, self.estimand, sampling, level)

@@ -11,6 +11,8 @@ differences; V(all) - V(rule) is the regret of treating everyone.
 
 **A learnt rule** is scored out of fold: pi_i rests on the predicted effect S of models that never
 saw row i. The estimand is the value of what these models prescribe, not of the best rule there is.
+The influence of what the rule gains over a random one is stretched, because folds learn from each
+other.
 
 **Under a budget** b the value is largest when units are treated in the order of tau / cost, as long
 as tau > 0 and the budget lasts (Luedtke and van der Laan 2016; Bhattacharya and Dupas 2012). Rows
@@ -59,6 +61,8 @@ class Rule:
         Weight of each row among the marginal ones; zeros where no budget binds.
     details : mapping
         JSON-ready.
+    stretch : float
+        f of :mod:`causal_ddpm.estimators.effect_scores` for a learnt rule, 1 for a given one.
     """
 
     treated: Array
@@ -66,12 +70,13 @@ class Rule:
     spending: Array
     margin: Array
     details: dict[str, Any]
+    stretch: float = 1.0
 
     @classmethod
-    def fixed(cls, treated: Array, details: dict[str, Any]) -> Rule:
+    def fixed(cls, treated: Array, details: dict[str, Any], stretch: float = 1.0) -> Rule:
         """A rule that no budget bounds."""
         zero = np.zeros_like(treated)
-        return cls(treated, np.ones_like(treated), zero, zero, details)
+        return cls(treated, np.ones_like(treated), zero, zero, details, stretch)
 
     def mean_of(self, h: Array, w: Array, other: float = 0.0) -> tuple[float, Array]:
         """E_w[(pi - other) h] and its influence values (n,), for a given probability ``other``."""
@@ -123,6 +128,9 @@ def policy_values(rule: Rule, scored: EffectScores, y: Array, w: Array) -> tuple
     regret, phi_regret = rule.mean_of(psi, w, other=1.0)
     aim, phi_aim = rule.mean_of(psi, w, other=share)
     phi_none, phi_all = (scored.arms - [none, every]).T
+    phi_aim -= (every - none) * phi_share
+    learning = (rule.stretch - 1.0) * phi_aim
+    phi_gain, phi_regret, phi_aim = (x + learning for x in (phi_gain, phi_regret, phi_aim))
     phi_rule = phi_none + phi_gain
     found = {
         "V(rule)": (none + gain, phi_rule),
@@ -132,7 +140,7 @@ def policy_values(rule: Rule, scored: EffectScores, y: Array, w: Array) -> tuple
         "V(rule) - V(none)": (gain, phi_gain),
         "V(rule) - V(all)": (regret, phi_regret),
         "V(rule) - V(observed)": (none + gain - observed, phi_rule - (y - observed)),
-        "V(rule) - V(random)": (aim, phi_aim - (every - none) * phi_share),
+        "V(rule) - V(random)": (aim, phi_aim),
     }
     values, phi = zip(*(found[label] for label in POLICY_LABELS), strict=True)
     return np.array(values), np.column_stack(phi)
@@ -153,7 +161,8 @@ def given_rule(estimand: PolicyValue, data: CausalData, scored: EffectScores) ->
     """
     if estimand.rule is None:
         treated = (scored.predicted > (estimand.threshold or 0.0)).astype(float)
-        return Rule.fixed(treated, {"threshold": estimand.threshold, "learnt": "out of fold"})
+        details = {"threshold": estimand.threshold, "learnt": "out of fold"}
+        return Rule.fixed(treated, details, scored.stretch)
     treated = checked_rule(_rows(estimand.rule, data, "rule"), _name(estimand.rule))
     if (treated == data.treatment).all() or (treated == 1 - data.treatment).all():
         raise DataError(
@@ -191,6 +200,7 @@ def budget(estimand: BudgetRule, data: CausalData, scored: EffectScores) -> Rule
             "thresholds": _thresholds(treated, predicted / cost, ranking),
             "learnt": "out of fold",
         },
+        stretch=scored.stretch,
     )
 
 

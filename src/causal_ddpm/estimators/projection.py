@@ -6,7 +6,8 @@ Least squares of the score psi of each row's effect
 - ``BLP()``: on a constant and the out-of-fold predicted effect, centred in its fold. The average
   effect and the slope; a slope of one says that predictions are right on average, zero that they
   tell nothing (Chernozhukov, Demirer, Duflo and Fernandez-Val 2025, with the doubly robust score
-  in place of the reweighted outcome).
+  in place of the reweighted outcome). The influence of the slope is stretched because folds learn
+  from each other.
 - ``BLP(on=[...])``: on a constant and confounders (Semenova and Chernozhukov 2021). Numbers enter
   as they are, so that the constant is the effect where all of them are zero; a category enters as
   differences from its first level; a missing number enters as zero, beside an indicator.
@@ -67,6 +68,7 @@ class LinearPredictor:
         if z is None:
             centred = centred_in_folds(scored.predicted, scored.fold_ids, w)
             coef, phi = effect_line(scored.effect, centred, w)
+            phi[:, 1] *= scored.stretch
             labels: tuple[str, ...] = LINE_LABELS
         else:
             coef, phi = least_squares(scored.effect, z, w)

@@ -21,6 +21,10 @@ how much more than average the top share u gains. All three are zero when t tell
 tau: AUTOC and Qini test that there is heterogeneity and t finds it. Ranks, and influence values
 that count the ranking: :mod:`causal_ddpm.estimators.ranking`.
 
+Effects that were cross-fitted learn from each other's folds: the influence of all that compares
+rows by t is stretched (:mod:`causal_ddpm.estimators.effect_scores`). Those of a model that never
+saw the rows are not.
+
 **Calibration.** Groups of equal size by t: the mean of t in a group against the mean of psi.
 """
 
@@ -39,7 +43,7 @@ from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.estimand import Estimand
 from causal_ddpm.core.estimate import EffectCurve, Estimate, refuse_synthetic
 from causal_ddpm.estimators.cate import ConditionalEffects, conditional_effects
-from causal_ddpm.estimators.effect_scores import EffectScores, group_means
+from causal_ddpm.estimators.effect_scores import EffectScores, group_means, stretch_of_folds
 from causal_ddpm.estimators.groups import effect_groups
 from causal_ddpm.estimators.inference import Result, build_estimate
 from causal_ddpm.estimators.ranking import RANK_WEIGHTS, Ranking, rank_weighted
@@ -162,12 +166,18 @@ def score_effects(
     ranking = Ranking.of(t, data.weights, strata)
     codes = effect_groups(t, strata, data.weights, n_groups)
 
-    def estimate(labels: tuple[str, ...], values: Array, phi: Array) -> Estimate:
+    def estimate(
+        labels: tuple[str, ...], values: Array, phi: Array, level_of_all: Array | float = 0.0
+    ) -> Estimate:
+        phi = level_of_all + stretch * (phi - level_of_all)
         result = Result(labels, values, phi, scored.notes, scored.details)
         sampling = scored.sampling
         return build_estimate(result, data, nuisances, ScoreOfEffects(), sampling, level)
 
     psi, w = scored.effect, data.weights
+    crossed = len(np.unique(strata)) > 1
+    stretch = stretch_of_folds(psi, t, strata, scored.sampling) if crossed else 1.0
+    overall = (psi - np.average(psi, weights=w))[:, None]
     curve = estimate(tuple(f"TOC({u:g})" for u in grid), *toc(psi, ranking, grid))
     lower, upper = (np.atleast_1d(x) for x in curve.interval(level, simultaneous=True))
     names = tuple(f"group {g + 1} of {n_groups}" for g in range(n_groups))
@@ -176,7 +186,7 @@ def score_effects(
     return CateScores(
         scores=estimate(SCORE_LABELS, *summary_scores(psi, t, w, ranking)),
         toc=EffectCurve(grid, curve, lower, upper, uniform=True),
-        calibration=Calibration(predicted, estimate(names, *group_means(psi, member, w))),
+        calibration=Calibration(predicted, estimate(names, *group_means(psi, member, w), overall)),
     )
 
 
