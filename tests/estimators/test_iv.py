@@ -366,3 +366,13 @@ def test_equal_to_doubleml_at_the_same_nuisances(design):
     assert late.value == pytest.approx(float(peer.coef[0]), abs=1e-8)
     small_sample = np.sqrt(data.n / (data.n - 1))
     assert late.std_error == pytest.approx(float(peer.se[0]) * small_sample, abs=1e-8)
+
+
+@pytest.mark.slow
+def test_the_default_models_answer():
+    data = ONE_SIDED.draw(400, seed=0).data
+    late, itt = estimate_effects(data, BOTH)
+    assert abs(late.value - ONE_SIDED.truth().value("LATE")) < 4 * late.std_error
+    assert late.std_error < 1.5 * ONE_SIDED.truth().efficiency_sd["LATE"] / np.sqrt(400)
+    assert late.value in anderson_rubin(itt)
+    assert "diffusion law" in late.method
