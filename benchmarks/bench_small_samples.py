@@ -110,12 +110,14 @@ def main() -> None:
     study = Study("small-samples", row, specs, args.studies, any_version=args.any_version)
     rows = run(study, args.n_jobs, lambda s: 0.05 if s["nuisances"] == "light" else 10.0)
     table = summary(rows)
-    full = table[table["nuisances"] == "full"].drop(columns="nuisances")
-    light = table[table["nuisances"] == "light"].drop(columns="nuisances")
-    captions = ("Full pipeline, default settings", "Light nuisances")
+    captions = {"full": "Full pipeline, default settings", "light": "Light nuisances"}
+    tables = [
+        (caption, table[table["nuisances"] == kind].drop(columns="nuisances"))
+        for kind, caption in captions.items()
+        if (table["nuisances"] == kind).any()
+    ]
     name = "small_samples" if args.design == "gauss" else f"small_samples_{args.design}"
-    write(name, TITLE.format(args.design), rows, [*zip(captions, (full, light), strict=True)],
-          args.quick, args.studies)  # fmt: skip
+    write(name, TITLE.format(args.design), rows, tables, args.quick, args.studies)
 
 
 TITLE = "95 % intervals in small samples, design {}"
