@@ -31,6 +31,7 @@ from causal_ddpm.core.estimand import (
     ITT,
     LATE,
     QTE,
+    ArmContrast,
     ArmMeans,
     CDFDifference,
     DoseResponse,
@@ -44,6 +45,7 @@ from causal_ddpm.core.estimand import (
 from causal_ddpm.core.estimate import Estimate
 from causal_ddpm.dgp.catalog import design_by_name
 from causal_ddpm.dgp.population import values_of_rule
+from causal_ddpm.evaluation.coverage.arms import ARM_SOURCES
 from causal_ddpm.evaluation.coverage.dose import DOSE_SOURCES
 from causal_ddpm.evaluation.coverage.instrument import INSTRUMENT_SOURCES
 from causal_ddpm.evaluation.coverage.light import SOURCES, Source, oracle
@@ -174,6 +176,12 @@ CASES: tuple[Case, ...] = (
     Case("LATE", LATE(), ENCOURAGED, sources=INSTRUMENT_SOURCES),
     Case("ITT", ITT(), ENCOURAGED, sources=INSTRUMENT_SOURCES, band=False),
     Case("arm means", ArmMeans(), band=False),
+    Case("means of three arms", ArmMeans(), ("three-arms",), sources=ARM_SOURCES),
+    Case("visit or letter", ArmContrast("visit", "letter"), ("three-arms",), sources=ARM_SOURCES),
+    Case(
+        "visit or control for the visited", ArmContrast("visit", "control", among="visit"),
+        ("three-arms",), sources=ARM_SOURCES,
+    ),
     Case("GATE by x1", GATE("x1", cuts=(-0.5, 0.5))),
     Case(
         "GATE by effect", GATE(n_groups=4), ("gauss", "bimodal", "heavy-tails", "high-dimensional"),

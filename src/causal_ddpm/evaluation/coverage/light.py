@@ -116,7 +116,7 @@ def light(design: str, draw: Any, seed: np.random.SeedSequence) -> Nuisances:
     for k in range(N_FOLDS):
         own, rest = folds == k, folds != k
         kept = screened(x[rest], d[rest], y[rest])
-        z, z_own = _basis(x[rest][:, kept], x[own][:, kept], 3 if len(kept) == x.shape[1] else 1)
+        z, z_own = basis(x[rest][:, kept], x[own][:, kept], 3 if len(kept) == x.shape[1] else 1)
         e[own] = expit(z_own @ logistic_ridge(z, d[rest].astype(float)))
         for a in (0, 1):
             arm = d[rest] == a
@@ -180,7 +180,7 @@ def screened(x: Array, d: NDArray[np.int64], y: Array) -> NDArray[np.int64]:
     return np.flatnonzero(t >= min(np.sqrt(2 * np.log(p)), t.max()))
 
 
-def _basis(x: Array, x_own: Array, degree: int) -> tuple[Array, Array]:
+def basis(x: Array, x_own: Array, degree: int) -> tuple[Array, Array]:
     """Constant and powers for training rows and for the fold, standardised by the former."""
     center, scale = x.mean(axis=0), x.std(axis=0)
     both = [np.clip((v - center) / scale, -REACH, REACH) for v in (x, x_own)]
