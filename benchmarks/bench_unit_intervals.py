@@ -28,24 +28,36 @@ from causal_ddpm import (
 from causal_ddpm.core.random import Seed, integer_seed
 from causal_ddpm.dgp.catalog import design_by_name
 from causal_ddpm.evaluation.coverage.fits import fits_study, read_fit
-from causal_ddpm.evaluation.studies import Spec, Study, grid
-from causal_ddpm.nuisance.replicates import fit_replicates
+from causal_ddpm.evaluation.studies import Spec, Study
+from causal_ddpm.nuisance.crossfit import Nuisances
+from causal_ddpm.nuisance.folds import draw_folds
+from causal_ddpm.nuisance.location import cross_fit_members, held_out_weights
+from causal_ddpm.nuisance.outcome import sample_of
+from causal_ddpm.nuisance.replicates import EffectReplicates, fit_replicates
+from causal_ddpm.nuisance.stack import LocationStack
 
 Array = NDArray[np.float64]
 DESIGNS = ("gauss", "bimodal")
+OTHERS = (
+    ("no-effect", 500), ("linear", 500), ("heavy-tails", 500), ("weak-overlap", 500),
+    ("binary-outcome", 500), ("gauss", 250), ("gauss", 1000),
+)  # fmt: skip
+STACK_ALONE = "ours, stack alone"
 LEVEL = 0.95
 FIRST_DRAW = 100
 """Draws 0 to 99 served to choose the construction."""
 
+FIRST_SEED = 20_000
 NEW_SEED = 50_000
 N_NEW = 500
 
 
 # -- what is judged -------------------------------------------------------------------------
-def judged(prefix: str, lower: Array, upper: Array, truth: Array, x: Array) -> dict[str, float]:
-    """Coverage over all rows and in tenths of the rows, mean width."""
+def judged(prefix: str, lower: Array, upper: Array, draw: Any) -> dict[str, float]:
+    """Coverage of tau(x) over all rows and in tenths of the rows, mean width."""
+    truth = true_effect(draw)
     inside = (lower <= truth) & (truth <= upper)
-    tenths = {name: v >= np.quantile(v, 0.9) for name, v in extremes(x, truth).items()}
+    tenths = {name: v >= np.quantile(v, 0.9) for name, v in extremes(draw).items()}
     return {
         f"{prefix}:covered": float(inside.mean()),
         f"{prefix}:width": float((upper - lower).mean()),
@@ -53,17 +65,17 @@ def judged(prefix: str, lower: Array, upper: Array, truth: Array, x: Array) -> d
     }
 
 
-def extremes(x: Array, tau: Array) -> dict[str, Array]:
+def true_effect(draw: Any) -> Array:
+    return np.asarray(draw.mean[:, 1] - draw.mean[:, 0])
+
+
+def extremes(draw: Any) -> dict[str, Array]:
     """The tenth of the rows with the largest value of each of these is looked at by itself."""
+    x, tau, e = draw.data.covariates.values, true_effect(draw), draw.propensity[:, 1]
     return {
         "|x|": (x**2).sum(axis=1), "|x0|": np.abs(x[:, 0]), "|x1|": np.abs(x[:, 1]),
-        "tau": tau, "-tau": -tau, "e": propensity(x), "-e": -propensity(x),
+        "tau": tau, "-tau": -tau, "e": e, "-e": -e,
     }  # fmt: skip
-
-
-def propensity(x: Array) -> Array:
-    """P(D = 1 | x), the same in both designs."""
-    return np.asarray(design_by_name("gauss").propensity(x)[:, 1])
 
 
 def fitted(spec: Spec, folder: Path) -> tuple[Any, Any]:
@@ -77,19 +89,37 @@ def fitted(spec: Spec, folder: Path) -> tuple[Any, Any]:
 # -- our rows -------------------------------------------------------------------------------
 def ours(spec: Spec, seed: Seed, folder: Path) -> Mapping[str, float]:
     draw, nuisances = fitted(spec, folder)
-    data, x = draw.data, draw.data.covariates.values
-    tau = draw.mean[:, 1] - draw.mean[:, 0]
-    replicates = fit_replicates(data, nuisances, random_state=integer_seed(seed))
-    out: dict[str, float] = {}
-    for cover in ("average", "subgroups"):
-        found = conditional_intervals(data, nuisances, replicates, level=LEVEL, cover=cover)
-        out |= judged(cover, found.lower, found.upper, tau, x)
-        error = found.effect - tau
-    out["rmse"] = float(np.sqrt((error**2).mean()))
-    for level in (0.8, 0.9):
-        frame = conditional_intervals(data, nuisances, replicates, level=level).to_frame()
-        out[f"average:covered@{level:g}"] = float(frame.eval("lower <= @tau <= upper").mean())
-    return out | units(spec, draw, nuisances)
+    replicates = fit_replicates(draw.data, nuisances, random_state=integer_seed(seed))
+    return conditional(draw, nuisances, replicates) | units(spec, draw, nuisances)
+
+
+def stack_alone(spec: Spec, seed: Seed) -> Mapping[str, float]:
+    """Means of the location stack without a diffusion: a cheap look at other designs and sizes."""
+    draw = design_by_name(spec["design"]).draw(spec["n"], seed=FIRST_SEED + spec["draw"])
+    folds, number = draw_folds(draw.data, 5, integer_seed(seed)), integer_seed(seed)
+    sample = sample_of(draw.data, folds)
+    members = cross_fit_members(LocationStack(), sample, number, pairs=False)
+    mean = members.held_out @ held_out_weights(members, sample)
+    nuisances = Nuisances(folds, mean, draw.propensity, None, draw.data.fingerprint)
+    replicates = fit_replicates(draw.data, nuisances, random_state=number)
+    return conditional(draw, nuisances, replicates)
+
+
+def conditional(draw: Any, nuisances: Nuisances, replicates: EffectReplicates) -> dict[str, float]:
+    """Intervals of tau(x_i) of both kinds, and of the first kind at other levels."""
+    tau = true_effect(draw)
+    error = nuisances.mean[:, 1] - nuisances.mean[:, 0] - tau
+    out = {"rmse": float(np.sqrt((error**2).mean()))}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for cover in ("average", "subgroups"):
+            found = conditional_intervals(draw.data, nuisances, replicates, cover=cover)
+            out |= judged(cover, found.lower, found.upper, draw)
+            for level in (0.8, 0.9):
+                frame = found.to_frame(level)
+                inside = (frame["lower"] <= tau) & (tau <= frame["upper"])
+                out[f"{cover}:covered@{level:g}"] = float(inside.mean())
+    return out
 
 
 def units(spec: Spec, draw: Any, nuisances: Any) -> dict[str, float]:
@@ -120,7 +150,7 @@ def new(spec: Spec, seed: Seed, folder: Path) -> Mapping[str, float]:
     data, number = draw.data, integer_seed(seed)
     law = PotentialOutcomeModel().fit(data, random_state=number)
     fresh = design_by_name(spec["design"]).draw(N_NEW, seed=NEW_SEED + int(spec["draw"]))
-    rows, tau = fresh.data.covariates, fresh.mean[:, 1] - fresh.mean[:, 0]
+    rows, tau = fresh.data.covariates, true_effect(fresh)
     effect = fresh.potential_outcomes[:, 1] - fresh.potential_outcomes[:, 0]
     replicates = fit_replicates(data, nuisances, random_state=number)
     out: dict[str, float] = {}
@@ -128,7 +158,7 @@ def new(spec: Spec, seed: Seed, folder: Path) -> Mapping[str, float]:
         intervals = conditional_intervals(data, nuisances, replicates, level=LEVEL, cover=cover)
         frame = intervals.at(rows, law.cate(rows))
         ends = frame["lower"].to_numpy(), frame["upper"].to_numpy()
-        out |= judged(cover, *ends, tau, rows.values)
+        out |= judged(cover, *ends, fresh)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         unit = new_unit_effect_intervals(data, nuisances, law, rows, LEVEL, random_state=number)
@@ -175,14 +205,14 @@ def peer(model: Any, spec: Spec) -> Mapping[str, float]:
 
     draw = drawn_by(spec)
     data, x = draw.data, draw.data.covariates.values
-    tau = draw.mean[:, 1] - draw.mean[:, 0]
+    tau = true_effect(draw)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(data.outcome, data.treatment, X=x)
         ends = [np.ravel(end) for end in model.effect_interval(x, alpha=1 - LEVEL)]
         effect = np.ravel(model.effect(x))
     rmse = float(np.sqrt(((effect - tau) ** 2).mean()))
-    return {**judged("average", *ends, tau, x), "rmse": rmse}
+    return {**judged("average", *ends, draw), "rmse": rmse}
 
 
 def row(spec: Spec, seed: Seed, folder: Path) -> Mapping[str, float]:
@@ -191,6 +221,8 @@ def row(spec: Spec, seed: Seed, folder: Path) -> Mapping[str, float]:
         return causal_forest(spec, seed)
     if method == "linear DR learner (EconML)":
         return linear_dr(spec, seed)
+    if method == STACK_ALONE:
+        return stack_alone(spec, seed)
     return (new if method == "ours, new rows" else ours)(spec, seed, folder)
 
 
@@ -198,7 +230,7 @@ def row(spec: Spec, seed: Seed, folder: Path) -> Mapping[str, float]:
 def conditional_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Intervals of tau(x)."""
     out = []
-    for (design, method), part in rows.groupby(["design", "method"], sort=False):
+    for (method, design, n), part in rows.groupby(["method", "design", "n"], sort=False):
         for cover in ("average", "subgroups"):
             if part.get(f"{cover}:covered") is None or part[f"{cover}:covered"].isna().all():
                 continue
@@ -206,7 +238,7 @@ def conditional_table(rows: pd.DataFrame) -> pd.DataFrame:
             oracle = 2 * stats.norm.ppf((1 + LEVEL) / 2) * part["rmse"].mean()
             worst = part[tenths].mean()
             out.append({
-                "design": design, "method": method,
+                "design": design, "n": n, "method": method,
                 "cover": cover if method.startswith("ours") else "", "draws": len(part),
                 "coverage": part[f"{cover}:covered"].mean(),
                 "MC error": part[f"{cover}:covered"].std() / np.sqrt(len(part)),
@@ -252,21 +284,23 @@ def main() -> None:
     options = parser(__doc__.splitlines()[0])
     options.add_argument("--draws", type=int, default=50, help="draws of our rows")
     options.add_argument("--peer-draws", type=int, default=25, help="draws of the peers")
+    options.add_argument("--other-draws", type=int, default=8, help="draws of other designs")
     options.add_argument("--new-draws", type=int, default=10, help="draws with new rows")
     args = options.parse_args()
     counts = {
         "ours": args.draws,
         "causal forest (EconML)": args.peer_draws,
         "linear DR learner (EconML)": args.peer_draws,
+        STACK_ALONE: args.other_draws,
         "ours, new rows": args.new_draws,
     }
     specs = []
     for method, draws in counts.items():
-        numbers = range(FIRST_DRAW, FIRST_DRAW + (1 if args.quick else draws))
+        cells = OTHERS if method == STACK_ALONE else [(design, 500) for design in DESIGNS]
         specs += [
-            spec
-            for number in numbers
-            for spec in grid(method=[method], design=DESIGNS, n=[500], draw=[number])
+            {"method": method, "design": design, "n": n, "draw": FIRST_DRAW + number}
+            for number in range(1 if args.quick else draws)
+            for design, n in cells
         ]
     task = functools.partial(row, folder=args.studies)
     study = Study("unit-intervals", task, specs, args.studies, any_version=args.any_version)
@@ -277,10 +311,11 @@ def main() -> None:
 
 TITLE = "Intervals of conditional effects and of effects on single units"
 CONDITIONAL = (
-    "Intervals of tau(x), 500 rows, 95 %. `coverage`: share of rows whose interval holds tau(x); "
+    "Intervals of tau(x), 95 %. `coverage`: share of rows whose interval holds tau(x); "
     "`worst tenth`: the same in the worst of seven tenths of the rows (largest |x|, |x0|, |x1|, "
     "tau, -tau, e, -e), averaged over draws; `width if the rmse were known`: 3.92 times the root "
-    "mean squared error; `ours, new rows`: 500 rows that were not in the sample"
+    "mean squared error; `ours, new rows`: 500 rows that were not in the sample; `ours, stack "
+    "alone`: means of the location stack without the diffusion, to look at other designs"
 )
 UNITS = (
     "Intervals of Y(1) - Y(0), 500 rows, 95 %. `of the sample`: one outcome was observed, `oracle "
