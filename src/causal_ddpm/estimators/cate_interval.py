@@ -297,7 +297,7 @@ def _notes(data: CausalData, n_folds: int) -> list[str]:
     if kind not in SHOWN_KINDS:
         reasons.append(
             f"the outcome is of kind '{kind}' (in a design with a binary outcome 95 % intervals "
-            "covered .88 of the units: effects too weak to be seen are missed)"
+            "covered .88 to .92 of the units: effects too weak to be seen are missed)"
         )
     opening = "Intervals of conditional effects are not calibrated for these data: "
     return [opening + "; ".join(reasons) + "."] if reasons else []
