@@ -319,8 +319,9 @@ CONDITIONAL = (
     "Intervals of tau(x), 95 %. `coverage`: share of rows whose interval holds tau(x); "
     "`worst tenth`: the same in the worst of seven tenths of the rows (largest norm of x, abs "
     "x0, abs x1, tau, -tau, e, -e), averaged over draws; `width if the rmse were "
-    "known`: 3.92 times the root mean squared error; `ours, new rows`: 500 rows that were not in the sample; `ours, stack "
-    "alone`: means of the location stack without the diffusion, to look at other designs"
+    "known`: 3.92 times the root mean squared error; `ours, new rows`: 500 rows that were not in "
+    "the sample; `ours, stack alone`: means of the location stack without the diffusion, to look "
+    "at other designs"
 )
 UNITS = (
     "Intervals of Y(1) - Y(0), 500 rows, 95 %. `of the sample`: one outcome was observed, `oracle "
