@@ -2,7 +2,7 @@
 
 The first 50 draws of each design at 500 rows (quantile effects: 25), the truths and the summary of
 ``causal-ddpm study coverage``, in a ledger of its own, from which
-``causal-ddpm study coverage --part full --part peers --no-fit`` prints both side by side.
+``causal-ddpm study coverage --part full --part peers --compute nothing`` prints both side by side.
 
 Nuisance learners and defaults are those of ``peers.py``. The effect of BART is the mean difference
 of two regressions, averaged in each posterior draw under Bayesian-bootstrap weights of the rows, so
@@ -23,7 +23,6 @@ from peers import Array, Effect
 
 from causal_ddpm.core.random import Seed, integer_seed
 from causal_ddpm.dgp.catalog import design_by_name
-from causal_ddpm.evaluation.coverage.cases import cases_named
 from causal_ddpm.evaluation.coverage.fits import drawn_by
 from causal_ddpm.evaluation.coverage.run import FULL_CELLS, PEERS, run_full
 from causal_ddpm.evaluation.coverage.scores import as_text, from_rows
@@ -31,6 +30,7 @@ from causal_ddpm.evaluation.coverage.summary import CELL, summarize
 from causal_ddpm.evaluation.studies import Spec, Study
 
 N_ROWS = 500
+CASES = ("ATE", "ATT", "ATU", "QTE")
 QUANTILES = (0.25, 0.5, 0.75)
 _SWEEPS = {"num_gfr": 10, "num_burnin": 100, "num_mcmc": 500}
 Effects = dict[str, Effect]
@@ -162,9 +162,8 @@ def specs(designs: list[str], methods: list[str], draws: int) -> list[Spec]:
 
 def ours(folder: Path, designs: list[str], draws: int) -> pd.DataFrame:
     """Our entries on the same draws, from fits that are there."""
-    cases = cases_named(["ATE", "ATT", "ATU", "QTE"])
-    entries = run_full(folder, designs, draws, fit=False, cases=cases, any_version=True)
-    return entries[entries["n"] == N_ROWS]
+    entries = run_full(folder, designs, draws, compute="scores", any_version=True)
+    return entries[(entries["n"] == N_ROWS) & entries["case"].isin(CASES)]
 
 
 def main() -> None:
@@ -183,7 +182,7 @@ def main() -> None:
         any_version=args.any_version,
     )
     rows = run(study, args.n_jobs, lambda spec: _SECONDS[spec["method"]])
-    both = [from_rows(rows), ours(args.studies, args.designs, draws)]
+    both = [from_rows(rows.to_dict("records")), ours(args.studies, args.designs, draws)]
     table = summarize(pd.concat([b for b in both if len(b)], ignore_index=True))
     labels = set(table.loc[table["method"] != "full", "label"])
     table = table[table["label"].isin(labels)].sort_values(["design", "case", "label", "method"])

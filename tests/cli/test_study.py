@@ -49,7 +49,7 @@ def test_help_teaches(capsys):
         (("--designs", "gaus"), "has no design 'gaus'"),
         (("--cases", "LATTE"), "has no case 'LATTE'"),
         (("--part", "peers"), "Run benchmarks/bench_coverage_peers.py first"),
-        (("--part", "full", "--no-fit"), "Leave out --no-fit"),
+        (("--part", "full", "--compute", "nothing"), "Leave out --compute"),
         (("--table", "/nowhere/coverage"), "'/nowhere' for 'coverage.md' does not exist"),
     ],
 )

@@ -136,7 +136,7 @@ def test_what_is_refused_is_counted_and_not_left_out():
     assert found == [("ATE", scores.REFUSED, {"inside": 0.0})]
     good = list(scores.score_draw("gauss", DRAW, ORACLE, cases_named(["ATE"]), SEED))
     entries = [("oracle", r, good[0]) for r in range(3)] + [("oracle", 3, found[0])]
-    rows = pd.DataFrame({"design": ["gauss"], "n": [300], "scores": [scores.as_text(entries)]})
+    rows = [{"design": "gauss", "n": 300, "scores": scores.as_text(entries)}]
     (row,) = summarize(scores.from_rows(rows)).itertuples()
     assert (row.n_draws, row.n_refused) == (3, 1)
 
@@ -168,7 +168,7 @@ def test_fits_are_scored_once_and_from_their_own_draws(tmp_path, monkeypatch):
     monkeypatch.setattr(fits, "read_fit", read_fit)
     fitted = pd.DataFrame({"design": "linear", "n": 120, "draw": [0, 1], "file": ["a", "b"]})
     study = scores.scores_study(fitted, tmp_path, AVERAGES)
-    full = scores.from_rows(study.run())
+    full = scores.from_rows(study.run().to_dict("records"))
     assert [file for _, file, _ in read] == ["a", "b"]
     assert read[0][0] == str(tmp_path / fits.STUDY)
     assert set(full["method"]) == {scores.FULL}
@@ -259,9 +259,16 @@ def test_plans_name_designs_and_cells_that_exist(tmp_path):
 
 
 def test_without_fits_there_is_nothing_to_score(tmp_path):
-    found = run.run_full(tmp_path, ["gauss"], 2, fit=False)
-    assert not len(found)
-    assert not len(summarize(found))
+    for compute in ("scores", "nothing"):
+        found = run.run_full(tmp_path, ["gauss"], 2, compute=compute)
+        assert not len(found)
+        assert not len(summarize(found))
+
+
+def test_what_is_there_can_be_read_without_computing(tmp_path):
+    assert not len(_entries(tmp_path, compute="nothing"))
+    made = _entries(tmp_path, draws=2)
+    assert _entries(tmp_path, draws=2, compute="nothing").equals(made)
 
 
 def test_rows_of_other_libraries_are_read_by_design(tmp_path):

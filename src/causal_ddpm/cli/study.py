@@ -29,6 +29,14 @@ class Part(StrEnum):
     peers = "peers"
 
 
+class Compute(StrEnum):
+    """What may be computed."""
+
+    all = "all"
+    scores = "scores"
+    nothing = "nothing"
+
+
 def coverage(  # noqa: PLR0913 - one argument an option
     part: Annotated[
         list[Part] | None,
@@ -68,9 +76,13 @@ def coverage(  # noqa: PLR0913 - one argument an option
             "starts the study anew.",
         ),
     ] = False,
-    fit: Annotated[
-        bool, typer.Option("--fit/--no-fit", help="Whether 'full' may fit draws, or only score.")
-    ] = True,
+    compute: Annotated[
+        Compute,
+        typer.Option(
+            help="all: what is missing; scores: fit nothing, score what is fitted; nothing: the "
+            "table of what is there."
+        ),
+    ] = Compute.all,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -94,12 +106,15 @@ def coverage(  # noqa: PLR0913 - one argument an option
     parts = part or [Part.full, Part.light]
     chosen = None if designs is None else _split(designs)
     with progress_bar(quiet) as progress:
-        options = {"n_jobs": n_jobs, "any_version": any_version, "progress": progress}
-        entries = _entries(parts, folder, chosen, draws, cases, fit, options)
+        options = {
+            "n_jobs": n_jobs, "any_version": any_version, "progress": progress,
+            "compute": compute.value,
+        }  # fmt: skip
+        entries = _entries(parts, folder, chosen, draws, cases, options)
     summary = summarize(entries)
     if not len(summary):
         raise DataError(
-            f"no draw of the study is in '{folder}'", "finished draws", "Leave out --no-fit."
+            f"no draw of the study is in '{folder}'", "finished draws", "Leave out --compute."
         )
     typer.echo(markdown.cells(summary).round(3).to_string(index=False))
     if table is None:
@@ -122,7 +137,6 @@ def _entries(
     designs: list[str] | None,
     draws: int | None,
     cases: str | None,
-    fit: bool,
     options: dict[str, Any],
 ) -> "pd.DataFrame":
     import pandas as pd
@@ -133,7 +147,7 @@ def _entries(
     options["cases"] = CASES if cases is None else cases_named(_split(cases))
     pieces = []
     if Part.full in parts:
-        pieces.append(run.run_full(folder, designs, draws, fit=fit, **options))
+        pieces.append(run.run_full(folder, designs, draws, **options))
     if Part.light in parts:
         pieces.append(run.run_light(folder, designs, draws, **options))
     if Part.peers in parts:

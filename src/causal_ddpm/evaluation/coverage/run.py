@@ -26,7 +26,9 @@ from causal_ddpm.evaluation.coverage.scores import from_rows, light_study, score
 from causal_ddpm.evaluation.studies import Study
 
 Part = Literal["full", "light", "peers"]
-PARTS: tuple[Part, ...] = ("full", "light", "peers")
+Compute = Literal["all", "scores", "nothing"]
+"""What may be computed: fits and scores, scores of what is fitted, or nothing."""
+
 PEERS = "coverage-peers"
 
 _OTHERS = (
@@ -55,13 +57,13 @@ def run_full(
     designs: Sequence[str] | None = None,
     draws: int | None = None,
     *,
-    fit: bool = True,
+    compute: Compute = "all",
     cases: Sequence[Case] = CASES,
     n_jobs: int = 1,
     any_version: bool = False,
     progress: Progress = silent,
 ) -> pd.DataFrame:
-    """Fit what is not fitted yet (unless ``fit`` is False), score it, and return the entries.
+    """Fit what is not fitted yet, score it, and return the entries.
 
     Parameters
     ----------
@@ -71,8 +73,8 @@ def run_full(
         All of :data:`FULL_CELLS` by default.
     draws : int, optional
         Draws a cell, at most those of :data:`FULL_CELLS`.
-    fit : bool
-        False scores the fits that are there.
+    compute : {"all", "scores", "nothing"}
+        "scores" takes the fits that are there, "nothing" the scores as well.
     cases : sequence of Case
     n_jobs : int
         Worker processes.
@@ -86,21 +88,22 @@ def run_full(
         If a design has no cell.
     """
     fitting = fits_study(_full_specs(designs, draws), folder, any_version)
-    if fit:
+    if compute == "all":
         fitting.run(n_jobs=n_jobs, progress=progress)
     rows = fitting.collect()
     done = rows[rows["status"] == "ok"]
     asked = [case for case in cases if case.sources is SOURCES]
     study = scores_study(done, folder, asked, any_version) if len(done) else None
-    return _entries(study, n_jobs, progress)
+    return _entries(study, compute, n_jobs, progress)
 
 
-def run_light(
+def run_light(  # noqa: PLR0913 - the plan of a study, all but one with defaults
     folder: str | Path,
     designs: Sequence[str] | None = None,
     draws: int | None = None,
     *,
     sizes: Sequence[int] = LIGHT_SIZES,
+    compute: Compute = "all",
     cases: Sequence[Case] = CASES,
     n_jobs: int = 1,
     any_version: bool = False,
@@ -114,7 +117,7 @@ def run_light(
         design for design in _designs_of(cases) if design not in _LEFT_OUT
     ]
     study = light_study(chosen, sizes, folder, cases, draws, any_version)
-    return _entries(study, n_jobs, progress)
+    return _entries(study, compute, n_jobs, progress)
 
 
 def peers_entries(folder: str | Path, designs: Sequence[str] | None = None) -> pd.DataFrame:
@@ -127,10 +130,9 @@ def peers_entries(folder: str | Path, designs: Sequence[str] | None = None) -> p
     """
     paths = sorted((Path(folder) / PEERS).glob("*.parquet"), key=lambda p: p.stat().st_mtime_ns)
     newest = {path.name.split("-")[0]: path for path in paths if ".failed" not in path.name}
-    rows = pd.DataFrame([parts.read_row(path) for path in newest.values()])
-    if designs is not None and len(rows):
-        rows = rows[rows["design"].isin(designs)]
-    if not len(rows):
+    rows = [parts.read_row(path) for path in newest.values()]
+    rows = [row for row in rows if designs is None or row["design"] in designs]
+    if not rows:
         raise DataError(
             f"there are no rows of other libraries in '{folder}'",
             f"rows of the study '{PEERS}'",
@@ -165,8 +167,11 @@ def _known(designs: Sequence[str] | None, known: Sequence[str]) -> Sequence[str]
     return designs or ()
 
 
-def _entries(study: Study | None, n_jobs: int, progress: Progress) -> pd.DataFrame:
+def _entries(
+    study: Study | None, compute: Compute, n_jobs: int, progress: Progress
+) -> pd.DataFrame:
     if study is None:
-        return from_rows(pd.DataFrame({"design": [], "n": [], "scores": []}))
-    rows = study.run(n_jobs=n_jobs, progress=progress)
-    return from_rows(rows[rows["status"] == "ok"])
+        return from_rows([])
+    nothing = compute == "nothing"
+    rows = study.collect() if nothing else study.run(n_jobs=n_jobs, progress=progress)
+    return from_rows(rows[rows["status"] == "ok"].to_dict("records"))

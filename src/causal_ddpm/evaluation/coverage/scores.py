@@ -42,6 +42,7 @@ BAND, REFUSED = "(band)", "(refused)"
 LEVEL = 0.95
 DRAWS_A_ROW = 50
 _FIELDS = ("draw", "truth", "value", "std_error", "low", "high", "inside", "width")
+_KEYS = ("design", "n", "method", "case", "label")
 _SEPARATOR = "; "
 
 Entry = tuple[str, str, dict[str, float]]
@@ -107,7 +108,7 @@ def as_text(entries: Iterable[tuple[str, int, Entry]]) -> str:
     )
 
 
-def from_rows(rows: pd.DataFrame) -> pd.DataFrame:
+def from_rows(rows: Iterable[Mapping[Any, Any]]) -> pd.DataFrame:
     """One row an entry and draw, from finished rows of a study.
 
     Returns
@@ -116,14 +117,17 @@ def from_rows(rows: pd.DataFrame) -> pd.DataFrame:
         Columns design, n, method, case, label, draw, truth, value, std_error, low, high, inside,
         width; for bands, ``inside`` and ``width`` alone are known.
     """
-    pieces = []
-    for design, n, text in zip(rows["design"], rows["n"], rows["scores"], strict=True):
-        for record in json.loads(text):
-            pieces.append(pd.DataFrame(record).assign(design=design, n=n))
-    columns = ["design", "n", "method", "case", "label", *_FIELDS]
-    if not pieces:
-        return pd.DataFrame(columns=columns)
-    return pd.concat(pieces, ignore_index=True).reindex(columns=columns)
+    records = [
+        {"design": row["design"], "n": row["n"], **record}
+        for row in rows
+        for record in json.loads(row["scores"])
+    ]
+    sizes = [len(record["draw"]) for record in records]
+    table = {name: np.repeat([r[name] for r in records], sizes) for name in _KEYS}
+    for name in _FIELDS:
+        numbers = [r.get(name, [np.nan] * n) for r, n in zip(records, sizes, strict=True)]
+        table[name] = np.array([x for column in numbers for x in column], dtype=float)
+    return pd.DataFrame(table)
 
 
 # -- the default pipeline ------------------------------------------------------------------
