@@ -2,7 +2,8 @@
 
 Thresholds and their evidence. At n = 150 (75 rows an arm) 95 % intervals of the AIPW estimate
 covered .82 to .88, at n = 500 about .94: below 200 rows, or 100 in the smaller arm, the estimate
-carries a warning. Cluster-robust intervals with few clusters are too narrow: t(G - 1) intervals
+carries a warning, and another where the models of a fold learn from fewer than 40 rows of an arm.
+Cluster-robust intervals with few clusters are too narrow: t(G - 1) intervals
 always, a warning below 30 clusters, a refusal below 5.
 """
 
