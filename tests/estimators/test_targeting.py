@@ -165,4 +165,4 @@ def test_the_method_says_so_and_both_can_be_compared(small_sample, as_data, give
     assert aipw.method == "cross-fitted AIPW, ridge"
     assert "epsilon" not in aipw.details
     gap = tmle - aipw
-    assert gap.std_error < 0.5 * aipw.std_error
+    assert 0 < gap.std_error < aipw.std_error

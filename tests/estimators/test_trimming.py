@@ -9,6 +9,7 @@ from causal_ddpm.core.estimand.trimming import optimal_bounds
 from causal_ddpm.dgp.weak_overlap import WEAK_OVERLAP
 from causal_ddpm.estimators.api import estimate_effects
 from causal_ddpm.estimators.ate import MeanEffect
+from causal_ddpm.estimators.targeting import targeted_means
 
 EXACT = 1e-10
 
