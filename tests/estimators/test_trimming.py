@@ -43,10 +43,12 @@ def test_equal_to_the_mean_score_of_the_rows_that_stay(rule, small_sample, as_da
     frame, mean, e, _ = small_sample(n=400)
     data = as_data(frame)
     nuisances = given(data, mean, e)
-    estimate = MeanEffect(TrimmedATE(rule)).estimate(data, nuisances)
+    estimate = MeanEffect(TrimmedATE(rule, targeted=True)).estimate(data, nuisances)
     low, high = estimate.details["bounds"]
     kept = (e[:, 1] > low) & (e[:, 1] < high)
     y, d = data.outcome, data.treatment
+    omega = 1 / e[np.arange(400), d]
+    mean, _ = targeted_means(y, d, mean, omega, kept.astype(float), (0, 1))
     psi = (
         mean[:, 1]
         - mean[:, 0]
