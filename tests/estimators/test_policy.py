@@ -49,7 +49,7 @@ def test_treating_everyone_gains_the_average_effect_and_has_no_regret(oracle):
     estimate = RuleValue(PolicyValue(np.ones(N))).estimate(DRAW.data, nuisances)
     found = dict(zip(estimate.labels, estimate.values, strict=True))
     errors = dict(zip(estimate.labels, estimate.std_error, strict=True))
-    ate = MeanEffect(ATE()).estimate(DRAW.data, nuisances)
+    ate = MeanEffect(ATE(calibrated=False)).estimate(DRAW.data, nuisances)
     assert found["V(rule) - V(none)"] == pytest.approx(ate.value, abs=EXACT)
     assert errors["V(rule) - V(none)"] == pytest.approx(ate.std_error, abs=EXACT)
     assert found["V(rule) - V(all)"] == errors["V(rule) - V(all)"] == 0.0
@@ -142,7 +142,7 @@ def test_weights_equal_row_duplication(weights_type, small_sample, as_data, give
 
 def test_scores_of_the_arms_make_the_score_of_the_effect(oracle):
     scored = EffectScores.of(ATE(), DRAW.data, oracle(DRAW))
-    ate = MeanEffect(ATE()).estimate(DRAW.data, oracle(DRAW))
+    ate = MeanEffect(ATE(calibrated=False)).estimate(DRAW.data, oracle(DRAW))
     np.testing.assert_allclose(
         scored.effect - scored.effect.mean(), ate.influence[:, 0], atol=EXACT
     )

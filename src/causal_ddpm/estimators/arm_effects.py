@@ -12,8 +12,10 @@ With arms a, propensities e_a(x) = P(D = a | x) and outcome means mu_a(x) = E[Y 
 Each mean compares two sides only, the rows of arm a with all others or with those of arm t, where r
 is the probability of arm a on the two sides together. So the bound c and the rules of overlap are
 those of a binary treatment (:mod:`causal_ddpm.estimators.overlap`), arm by arm:
-c = min(.02, .1 x share of the smaller side). Contrasts are differences of the means, with their
-joint influence; for a binary treatment they are ATE, ATT and ATU to the last digits.
+c = min(.02, .1 x share of the smaller side); and so is the line that the outcome model is put on
+first (:mod:`causal_ddpm.estimators.calibration`; not with ``calibrated=False``). Contrasts are
+differences of the means, with their joint influence; for a binary treatment they are ATE, ATT and
+ATU to the last digits.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ import numpy as np
 from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.estimand import ArmContrast, ArmMeans
 from causal_ddpm.core.estimate import Estimate
+from causal_ddpm.estimators.calibration import calibrated_means
 from causal_ddpm.estimators.inference import Note, Result, Sampling, arm_words, build_estimate
 from causal_ddpm.estimators.overlap import (
     Comparison,
@@ -40,7 +43,9 @@ from causal_ddpm.estimators.scores import (
     LinearScore,
     ate_weights,
     atu_weights,
+    centred,
     clip_bound,
+    influence_at,
     solve,
 )
 from causal_ddpm.nuisance.crossfit import Nuisances
@@ -90,12 +95,20 @@ class Sides:
         weigh = ate_weights if self.meant is None else atu_weights
         return weigh(self.d, self.e, c)
 
-    def score(self, y: Array, mu: Array, c: float) -> LinearScore:
-        """Score of the mean under arm a; mu has shape (n, A)."""
+    def score(self, y: Array, mu_a: Array, c: float) -> LinearScore:
+        """Score of the mean under arm a; mu_a has shape (n,)."""
         members = np.ones(len(y)) if self.meant is None else (self.d == OTHER).astype(float)
-        mu_a = mu[:, self.arm]
         own = (self.d == OWN) * self.weights(c)
         return LinearScore(members * mu_a + own * (y - mu_a), members)
+
+    def solve(self, y: Array, mu_a: Array, sampling: Sampling, c: float) -> tuple[float, Array]:
+        """Calibrated estimate of the mean under arm a, and its influence values (n,)."""
+        w, both = sampling.weights, np.column_stack([mu_a, mu_a])
+        found = calibrated_means(y, self.d, both, self.e, sampling, c, (OWN,))
+        mean = found.mean[:, OWN]
+        theta, _ = solve(self.score(y, mean, c), w)
+        wide = mean + (y - mean) * found.inflation
+        return theta, centred(influence_at(theta, self.score(wide, mean, c), w), w)
 
     def compare(self, sampling: Sampling) -> tuple[float, Comparison]:
         """Area under the ROC curve of the two sides, and how well one stands in for the other."""
@@ -167,29 +180,38 @@ class ArmEffect:
         sampling, e = Sampling.of(data), nuisances.propensity
         comparisons, notes = check_arm_overlap(self.estimand, data, e, sampling)
         sides = sides_of(self.estimand, data, e)
-        values, phi = self._solve(data, nuisances, sides, 1.0)
+        values, phi = self._solve(data, nuisances, sides, sampling, 1.0)
         details: dict[str, Any] = {
             "clip_bounds": {str(data.arms[a]): side.c for a, side in sides.items()},
             "n_clipped": sum(k.n_clipped for k in comparisons.values()),
-            "values_half_bound": self._solve(data, nuisances, sides, 0.5)[0].tolist(),
-            "values_double_bound": self._solve(data, nuisances, sides, 2.0)[0].tolist(),
+            "values_half_bound": self._solve(data, nuisances, sides, sampling, 0.5)[0].tolist(),
+            "values_double_bound": self._solve(data, nuisances, sides, sampling, 2.0)[0].tolist(),
             "overlap": {label: measured(k) for label, k in comparisons.items()},
         }
         result = Result(self.estimand.labels(schema), values, phi, notes, details)
         return build_estimate(result, data, nuisances, self.estimand, sampling, level)
 
     def _solve(
-        self, data: CausalData, nuisances: Nuisances, sides: dict[int, Sides], factor: float
+        self,
+        data: CausalData,
+        nuisances: Nuisances,
+        sides: dict[int, Sides],
+        sampling: Sampling,
+        factor: float,
     ) -> tuple[Array, Array]:
         """Estimates (p,) and influence values (n, p) under bounds ``factor`` times the usual."""
         y, solved = data.outcome, []
         for a in self.estimand.asked(data.treatment_schema):
             if a in sides:
-                score = sides[a].score(y, nuisances.mean, factor * sides[a].c)
+                side, mu_a = sides[a], nuisances.mean[:, a]
+                if self.estimand.calibrated:
+                    solved.append(side.solve(y, mu_a, sampling, factor * side.c))
+                else:
+                    score = side.score(y, mu_a, factor * side.c)
+                    solved.append(solve(score, data.weights))
             else:
                 own = (data.treatment == a).astype(float)
-                score = LinearScore(own * y, own)
-            solved.append(solve(score, data.weights))
+                solved.append(solve(LinearScore(own * y, own), data.weights))
         values = np.array([theta for theta, _ in solved])
         phi = np.column_stack([influence for _, influence in solved])
         if isinstance(self.estimand, ArmContrast):

@@ -1,8 +1,10 @@
 """Average effects (ATE, ATT, ATU, trimmed ATE) by cross-fitted AIPW or TMLE.
 
 The score and the weights of each estimand are those of :mod:`causal_ddpm.estimators.scores`; the
-estimands differ in nothing else. With ``targeted=True`` the same score is taken at targeted means
-(:mod:`causal_ddpm.estimators.targeting`).
+estimands differ in nothing else. The outcome models are calibrated first
+(:mod:`causal_ddpm.estimators.calibration`); with ``targeted=True`` the same score is taken at
+targeted means instead (:mod:`causal_ddpm.estimators.targeting`), with ``calibrated=False`` at the
+means as they were learnt.
 
 **Trimming.** The trimmed ATE is the ATE of the rows with low < e < high, e the out-of-fold
 propensity: the others get weight zero in the score, its standard error, the rules of overlap and
@@ -24,6 +26,7 @@ from causal_ddpm.core.estimand import ATE, ATT, ATU, Estimand, TrimmedATE
 from causal_ddpm.core.estimand.trimming import in_words
 from causal_ddpm.core.estimate import Estimate
 from causal_ddpm.estimators import scores
+from causal_ddpm.estimators.calibration import calibrated_means
 from causal_ddpm.estimators.inference import Note, Result, Sampling, build_estimate
 from causal_ddpm.estimators.overlap import MIN_EFFECTIVE_N, Comparison, check_overlap
 from causal_ddpm.estimators.scores import Arms, Array, LinearScore
@@ -68,19 +71,19 @@ class MeanEffect:
         if isinstance(self.estimand, TrimmedATE):
             sampling, population = trimmed(self.estimand, e, sampling)
         c = scores.clip_bound(data.treatment, sampling.weights)
-        theta, phi, epsilons = self._solve(data, nuisances, sampling.weights, c)
+        theta, phi, moves = self._solve(data, nuisances, sampling, c)
         details: dict[str, Any] = {
             "clip_bound": c,
             "n_clipped": sum(k.n_clipped for k in comparisons),
-            "value_half_bound": self._solve(data, nuisances, sampling.weights, c / 2)[0],
-            "value_double_bound": self._solve(data, nuisances, sampling.weights, 2 * c)[0],
+            "value_half_bound": self._solve(data, nuisances, sampling, c / 2)[0],
+            "value_double_bound": self._solve(data, nuisances, sampling, 2 * c)[0],
             "overlap": [k.to_dict() for k in comparisons],
+            **moves,
         }
         if isinstance(self.estimand, TrimmedATE):
             details["bounds"] = list(self.estimand.bounds(e[:, 1], data.weights))
         method = None
         if self.estimand.targeted:
-            details["epsilon"] = epsilons
             method = nuisances.method.replace("AIPW", "TMLE")
         result = Result(
             (self.estimand.name,), np.array([theta]), phi[:, None], notes, details,
@@ -89,17 +92,25 @@ class MeanEffect:
         return build_estimate(result, data, nuisances, self.estimand, sampling, level)
 
     def _solve(
-        self, data: CausalData, nuisances: Nuisances, w: Array, c: float
-    ) -> tuple[float, Array, dict[str, float]]:
-        """Estimate, influence values and fluctuations under row weights w and the bound c."""
-        d, e, mu = data.treatment, nuisances.propensity, nuisances.mean
-        target = scores.TARGETS[self.estimand.group]
-        omega = target.weights(d, e, c)
-        epsilons: dict[str, float] = {}
+        self, data: CausalData, nuisances: Nuisances, sampling: Sampling, c: float
+    ) -> tuple[float, Array, dict[str, Any]]:
+        """Estimate, influence values and how the means were moved, under the bound c."""
+        y, d, e, mu = data.outcome, data.treatment, nuisances.propensity, nuisances.mean
+        target, w = scores.TARGETS[self.estimand.group], sampling.weights
+        omega, score = target.weights(d, e, c), SCORES[type(self.estimand)]
         if self.estimand.targeted:
-            mu, epsilons = targeted_means(data.outcome, d, mu, omega, w, target.stand_ins)
-        theta, phi = scores.solve(SCORES[type(self.estimand)](data.outcome, d, mu, omega), w)
-        return theta, phi, epsilons
+            mu, epsilons = targeted_means(y, d, mu, omega, w, target.stand_ins)
+            return *scores.solve(score(y, d, mu, omega), w), {"epsilon": epsilons}
+        if not self.estimand.calibrated:
+            return *scores.solve(score(y, d, mu, omega), w), {}
+        found = calibrated_means(y, d, mu, e, sampling, c, target.stand_ins)
+        theta, _ = scores.solve(score(y, d, found.mean, omega), w)
+        phi = scores.influence_at(theta, score(found.inflated(y, d), d, found.mean, omega), w)
+        return (
+            theta,
+            scores.centred(phi, w),
+            {"calibration": {str(a): list(line) for a, line in found.lines.items()}},
+        )
 
 
 def trimmed(estimand: TrimmedATE, e: Array, sampling: Sampling) -> tuple[Sampling, str]:

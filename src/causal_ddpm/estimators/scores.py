@@ -99,6 +99,11 @@ def atu_score(y: Array, d: Arms, mu: Array, omega: Array) -> LinearScore:
     return LinearScore((d * omega - (1 - d)) * (y - mu[:, 1]), (1 - d).astype(float))
 
 
+def centred(phi: Array, w: Array) -> Array:
+    """Influence values (n,) less their weighted mean."""
+    return np.asarray(phi - np.average(phi, weights=w))
+
+
 @dataclass(frozen=True)
 class Target:
     """Units that an estimand is about, and how the others stand in for them.
@@ -137,8 +142,13 @@ def solve(score: LinearScore, w: Array) -> tuple[float, Array]:
         (psi_b - theta psi_a) / J.
     """
     theta = float(w @ score.psi_b / (w @ score.psi_a))
+    return theta, influence_at(theta, score, w)
+
+
+def influence_at(theta: float, score: LinearScore, w: Array) -> Array:
+    """(psi_b - theta psi_a) / J, shape (n,)."""
     jacobian = w @ score.psi_a / w.sum()
-    return theta, (score.psi_b - theta * score.psi_a) / jacobian
+    return np.asarray((score.psi_b - theta * score.psi_a) / jacobian)
 
 
 def cdf_scores(y: Array, g: Array, cdf: Array, omega: Array, grid: Array) -> Array:

@@ -29,10 +29,13 @@ class ArmEstimand(Estimand):
     ----------
     among : "all" or label
         All units, or those that are in one arm. An arm called "all" cannot be asked for.
+    calibrated : bool
+        As in :class:`~causal_ddpm.core.estimand.ATE`.
     """
 
     treatments: ClassVar[tuple[Kind, ...]] = ("binary", "arms")
     among: Label = field(default=ALL, kw_only=True)
+    calibrated: bool = field(default=True, kw_only=True)
 
     def asked(self, treatment: Treatment) -> tuple[int, ...]:
         """Codes of the arms whose means are asked for: all of them."""

@@ -25,10 +25,14 @@ class ATE(Estimand):
     targeted : bool
         Estimate by targeted maximum likelihood (TMLE) instead of AIPW: means are moved until they
         solve the score, and stay within the range of the outcome.
+    calibrated : bool
+        Whether AIPW puts the outcome model of each arm on the line of least variance first
+        (:mod:`causal_ddpm.estimators.calibration`); without it, the textbook score.
     """
 
     name: ClassVar[str] = "ATE"
     targeted: bool = False
+    calibrated: bool = True
 
 
 @dataclass(frozen=True)
@@ -37,12 +41,13 @@ class ATT(Estimand):
 
     Parameters
     ----------
-    targeted : bool
+    targeted, calibrated : bool
         As in :class:`ATE`.
     """
 
     name: ClassVar[str] = "ATT"
     targeted: bool = False
+    calibrated: bool = True
 
     @property
     def group(self) -> Group:
@@ -61,12 +66,13 @@ class ATU(Estimand):
 
     Parameters
     ----------
-    targeted : bool
+    targeted, calibrated : bool
         As in :class:`ATE`.
     """
 
     name: ClassVar[str] = "ATU"
     targeted: bool = False
+    calibrated: bool = True
 
     @property
     def group(self) -> Group:

@@ -37,8 +37,8 @@ class TrimmedATE(Estimand):
     ----------
     rule : "crump", float or (float, float)
         The optimal bounds; or a, for a < e < 1 - a; or the bounds themselves.
-    targeted : bool
-        Estimate by targeted maximum likelihood; see :class:`~causal_ddpm.core.estimand.ATE`.
+    targeted, calibrated : bool
+        As in :class:`~causal_ddpm.core.estimand.ATE`.
 
     Raises
     ------
@@ -49,6 +49,7 @@ class TrimmedATE(Estimand):
     name: ClassVar[str] = "trimmed ATE"
     rule: Rule = "crump"
     targeted: bool = False
+    calibrated: bool = True
 
     def __post_init__(self) -> None:
         if self.rule != "crump":
