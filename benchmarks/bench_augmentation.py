@@ -31,7 +31,8 @@ LEARNERS = {
     "linear regression": LinearRegression(),
     "random forest": RandomForestRegressor(100, min_samples_leaf=5),
 }
-DRAWS = {"linear": 1000, "diffusion": 40}
+PAIRS = (("linear", "linear regression"), ("diffusion", "random forest"))
+DRAWS = {"linear": 400, "diffusion": 20}
 
 
 def row(spec: Spec, seed: Seed) -> Mapping[str, str]:
@@ -44,10 +45,7 @@ def main() -> None:
     options = parser(__doc__.splitlines()[0])
     args = options.parse_args()
     specs = []
-    for generator, learner in (
-        ("linear", "linear regression"), ("linear", "random forest"),
-        ("diffusion", "random forest"),
-    ):  # fmt: skip
+    for generator, learner in PAIRS:
         draws = range(2 if args.quick else DRAWS[generator])
         specs += grid(generator=[generator], learner=[learner], draw=draws)
     study = Study("augmentation", row, specs, args.studies, any_version=args.any_version)
