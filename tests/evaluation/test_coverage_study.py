@@ -118,7 +118,8 @@ def test_of_many_covariates_those_that_matter_stay():
 
 # -- scores --------------------------------------------------------------------------------
 def test_an_entry_is_the_estimate_beside_its_truth():
-    ((case, label, numbers),) = scores.score_draw("gauss", DRAW, ORACLE, cases_named(["ATE"]), SEED)
+    textbook = Case("ATE", ATE(calibrated=False))
+    ((case, label, numbers),) = scores.score_draw("gauss", DRAW, ORACLE, [textbook], SEED)
     (m0, m1), (e0, e1) = DRAW.mean.T, DRAW.propensity.T
     y, d = DRAW.data.outcome, DRAW.data.treatment
     psi = m1 - m0 + d / e1 * (y - m1) - (1 - d) / e0 * (y - m0)
