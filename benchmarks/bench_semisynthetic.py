@@ -135,8 +135,8 @@ NOTE = (
     "Means over draws; LaLonde in thousands of dollars, where the effect of a row is the "
     "difference of two noisy outcomes: sqrt(PEHE) has a floor near 8.9 (CPS) and 12.9 (PSID). "
     "ACIC 2017: 16 settings, one draw each. Learners of conditional effects report their own mean "
-    "as ATE and ATT; DoubleML and EconML have doubly robust means with boosted trees and a logistic "
-    "propensity"
+    "as ATE and ATT; DoubleML and EconML have doubly robust means with boosted trees and a "
+    "logistic propensity"
 )
 
 if __name__ == "__main__":
