@@ -226,12 +226,18 @@ def test_what_cannot_be_asked_is_refused(laws, kind, ask):
         lambda data: estimate_effects(data, ATE()),
         lambda data: PropensityMix().fit(data, 0),
         lambda data: PropensityMix().cross_fit(data, np.arange(data.n) % 3, 0),
-        lambda data: LearnerOutcomeModel(LINEAR).cross_fit(data, np.arange(data.n) % 3, 0),
     ],
 )
 def test_what_needs_two_arms_refuses_the_others(kind, use):
-    with pytest.raises(DataError, match="a binary treatment"):
+    with pytest.raises(DataError, match="a binary treatment|of kind 'binary'"):
         use(read(FRAMES[kind](90), kind))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FRAMES if kind != "arms"])
+def test_a_learner_by_arm_refuses_what_has_no_arms(kind):
+    data = read(FRAMES[kind](90), kind)
+    with pytest.raises(DataError, match="binary treatment"):
+        LearnerOutcomeModel(LINEAR).cross_fit(data, np.arange(data.n) % 3, 0)
 
 
 def test_folds_are_balanced_over_arms_cells_and_doses():
