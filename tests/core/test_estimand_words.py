@@ -19,6 +19,7 @@ from causal_ddpm.core.estimand import (
     GiniEffect,
     LorenzEffect,
     ShareBelow,
+    TrimmedATE,
     estimand_in_words,
 )  # fmt: skip
 from causal_ddpm.core.estimand.words import WORDS
@@ -36,7 +37,8 @@ from causal_ddpm.core.estimand.words import WORDS
         ("blp", BLP()), ("blp:age, region", BLP(["age", "region"])), ("arms", ArmMeans()),
         ("arm:B/A", ArmContrast("B", "A")), ("arm:2/0", ArmContrast(2, 0)),
         ("dose", DoseResponse()), ("slope:1,2", DoseResponse([1, 2], derivative=True)),
-        ("late", LATE()), ("itt", ITT()),
+        ("trimmed", TrimmedATE()), ("trimmed:0.1", TrimmedATE(0.1)),
+        ("trimmed:0.1,0.8", TrimmedATE((0.1, 0.8))), ("late", LATE()), ("itt", ITT()),
     ],
 )  # fmt: skip
 def test_texts_name_estimands(text, estimand):
@@ -58,6 +60,7 @@ def test_policies_in_words():
         ("qte:1.5", "strictly between 0 and 1"),
         ("share", "share:VALUE"),
         ("gate", "gate:effect or gate:COLUMN"),
+        ("trimmed:0.1,0.5,0.9", "one or two numbers"),
         ("budget", "a share of the units"),
         ("budget:0.1,0.2", "a share of the units"),
         ("policy:1,2", "one number"),

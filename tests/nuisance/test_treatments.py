@@ -229,7 +229,7 @@ def test_what_cannot_be_asked_is_refused(laws, kind, ask):
     ],
 )
 def test_what_needs_two_arms_refuses_the_others(kind, use):
-    with pytest.raises(DataError, match="a binary treatment|of kind 'binary'"):
+    with pytest.raises(DataError, match=r"a binary treatment|of kind 'binary'"):
         use(read(FRAMES[kind](90), kind))
 
 

@@ -1,6 +1,7 @@
 """Estimands in words, as the command line takes them: ``name`` or ``name:settings``.
 
 ate att atu ato            average effects
+trimmed                    the ATE where 0.1 < e < 0.8: trimmed:0.1,0.8 (Crump bounds without)
 qte qtt qtu                quantile effects; qte:0.1,0.5,0.9 gives the levels
 cdf share gini lorenz      whole distributions; cdf:10,20 share:12.5 lorenz:0.2,0.4
 gate                       groups: gate:effect, gate:COLUMN or gate:COLUMN:1,2.5 (cut points)
@@ -28,6 +29,7 @@ from causal_ddpm.core.estimand.inequality import GiniEffect, LorenzEffect
 from causal_ddpm.core.estimand.instrument import ITT, LATE
 from causal_ddpm.core.estimand.means import ATE, ATO, ATT, ATU
 from causal_ddpm.core.estimand.policies import BudgetRule, PolicyValue
+from causal_ddpm.core.estimand.trimming import TrimmedATE
 
 Maker = Callable[[str], Estimand]
 
@@ -67,6 +69,15 @@ def _numbers(text: str) -> list[float]:
         return [float(part) for part in text.split(",")]
     except ValueError:
         raise DataError(f"'{text}' was given", "numbers separated by commas: 0.1,0.5") from None
+
+
+def _trimmed(settings: str) -> Estimand:
+    if not settings:
+        return TrimmedATE()
+    low, *rest = _numbers(settings)
+    if len(rest) > 1:
+        raise DataError(f"the bounds are '{settings}'", "one or two numbers: trimmed:0.1,0.8")
+    return TrimmedATE((low, rest[0]) if rest else low)
 
 
 def _share(settings: str) -> Estimand:
@@ -125,6 +136,7 @@ WORDS: dict[str, Maker] = {
     "att": partial(_plain, ATT),
     "atu": partial(_plain, ATU),
     "ato": partial(_plain, ATO),
+    "trimmed": _trimmed,
     "qte": partial(_with_numbers, QTE),
     "qtt": partial(_with_numbers, partial(QTE, among="treated")),
     "qtu": partial(_with_numbers, partial(QTE, among="untreated")),
