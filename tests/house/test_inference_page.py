@@ -1,0 +1,34 @@
+"""The examples of the page on estimands run as they stand, one section a process."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+_SKIPS = ("ModuleNotFoundError", "FileNotFoundError")
+
+
+def _sections(root):
+    text = (root / "docs/inference.md").read_text(encoding="utf-8")
+    for part in re.split(r"^## ", text, flags=re.M)[1:]:
+        blocks = re.findall(r"^```python\n(.*?)^```$", part, re.M | re.S)
+        if blocks:
+            yield part.splitlines()[0], "\n".join(blocks)
+
+
+def test_every_family_has_an_example(root):
+    assert len(dict(_sections(root))) >= 10
+
+
+@pytest.mark.slow
+def test_the_examples_of_each_section_run(root, tmp_path):
+    failed = {}
+    for title, code in _sections(root):
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", code],
+            capture_output=True, text=True, timeout=900, check=False, cwd=tmp_path,
+        )  # fmt: skip
+        if done.returncode and not any(name in done.stderr for name in _SKIPS):
+            failed[title] = done.stderr.strip().splitlines()[-1]
+    assert not failed
