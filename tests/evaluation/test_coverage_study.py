@@ -214,6 +214,14 @@ def test_too_much_coverage_fails_too():
     assert row.verdict == "fails"
 
 
+def test_few_draws_are_not_judged():
+    rows = [_made_up(np.arange(49) < 30), _made_up(np.arange(60) < 58, label="ATT", case="ATT")]
+    table = summarize(pd.concat(rows))
+    assert list(table["verdict"]) == ["open", "holds"]
+    assert headline(table)["judged"] == 1
+    assert headline(table)["share_that_holds"] == 1.0
+
+
 def test_bands_and_unknown_bounds_are_set_beside_the_oracle():
     rows = [
         _made_up(np.arange(50) < 48, "oracle", "QTE", "QTE(0.5)", width=2.0),

@@ -80,6 +80,7 @@ def _counted(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
             "mean coverage": float(group["coverage"].mean()),
             "lowest": float(group["coverage"].min()),
             "hold": int((group["verdict"] == "holds").sum()),
+            "fail": int((group["verdict"] == "fails").sum()),
         }
         for key, group in table.groupby(by, sort=False)
     ]
@@ -93,7 +94,7 @@ def _span(draws: pd.Series[int]) -> str:
 
 def _headline_text(table: pd.DataFrame) -> str:
     found = headline(table)
-    holding = f"{found['share_that_holds']:.1%} of the {len(table):,} rows of this study hold."
+    holding = f"{found['share_that_holds']:.1%} of the {found['judged']:,.0f} judged entries hold."
     if not found["cells"]:
         return holding
     return (
@@ -129,7 +130,8 @@ _INTRODUCTION = """Estimates and 95 % intervals on draws of designs whose truth 
 the default pipeline; `oracle` gives the estimators the true nuisances, `light` gives them ridge and
 logistic regressions on powers of the covariates with a normal law, so that scores are judged apart
 from learning. With R draws the Monte Carlo error of a coverage is sqrt(.95 x .05 / R); an entry
-**fails** when .95 lies outside coverage +- 2.6 errors, or coverage is below .92. `(band)` is the
-simultaneous band over all entries of an estimate. SE / sd is the mean standard error over the
-Monte Carlo sd; width / bound compares the mean width with that of the efficiency bound where the
+**fails** when .95 lies outside coverage +- 2.6 errors, or coverage is below .92; with fewer than 50
+draws it is open. `(band)` is the simultaneous band over all entries of an estimate. SE / sd is the
+mean standard error over the Monte Carlo sd; width / bound compares the mean width with that of the
+efficiency bound where the
 design knows it, else with the width under oracle nuisances."""
