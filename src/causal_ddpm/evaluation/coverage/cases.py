@@ -183,9 +183,10 @@ CASES: tuple[Case, ...] = (
         ("three-arms",), sources=ARM_SOURCES,
     ),
     Case("GATE by x1", GATE("x1", cuts=(-0.5, 0.5))),
+    # the rows of a group are those with influence on it only where predictions are surely right
     Case(
         "GATE by effect", GATE(n_groups=4), ("gauss", "bimodal", "heavy-tails", "high-dimensional"),
-        "groups", truth=_true_effect_of_groups,
+        "groups", truth=_true_effect_of_groups, sources={"oracle": oracle},
     ),
     Case("BLP on x0 and x1", BLP(("x0", "x1")), band=False),
     Case(
