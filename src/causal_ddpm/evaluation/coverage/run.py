@@ -94,7 +94,8 @@ def run_full(
     done = rows[rows["status"] == "ok"]
     asked = [case for case in cases if case.sources is SOURCES]
     study = scores_study(done, folder, asked, any_version) if len(done) else None
-    return _entries(study, compute, n_jobs, progress)
+    found = _entries(study, compute, n_jobs, progress)
+    return found[found["case"].isin([case.name for case in asked])]
 
 
 def run_light(  # noqa: PLR0913 - the plan of a study, all but one with defaults
