@@ -9,10 +9,12 @@ import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from causal_ddpm.core.errors import DataError
-from causal_ddpm.core.estimand import ATE, ATT
+from causal_ddpm.core.estimand import ATE, ATT, GATE
 from causal_ddpm.core.random import seed_sequence
 from causal_ddpm.dgp.catalog import design_by_name
 from causal_ddpm.dgp.confounded import GAUSS, LINEAR
+from causal_ddpm.estimators.effect_scores import EffectScores
+from causal_ddpm.estimators.groups import effect_groups
 from causal_ddpm.evaluation.coverage import fits, light, markdown, run, scores
 from causal_ddpm.evaluation.coverage.cases import BATCHES, CASES, Case, cases_named
 from causal_ddpm.evaluation.coverage.summary import headline, summarize
@@ -45,6 +47,19 @@ def test_every_case_has_a_truth_under_the_labels_of_its_estimate(case):
     for _, label, numbers in found:
         if label != scores.BAND:  # oracle nuisances: the truth is a few standard errors away
             assert abs(numbers["value"] - numbers["truth"]) < 5 * numbers["std_error"] + 1e-9
+
+
+@pytest.mark.parametrize("source", list(light.SOURCES))
+def test_groups_by_effect_are_compared_with_the_true_effects_of_their_rows(source):
+    nuisances = light.SOURCES[source]("gauss", DRAW, SEED)
+    found = scores.score_draw("gauss", DRAW, nuisances, cases_named(["GATE by effect"]), SEED)
+    truths = [numbers["truth"] for _, label, numbers in found if label != scores.BAND]
+    effect = DRAW.mean[:, 1] - DRAW.mean[:, 0]
+    predicted = nuisances.mean[:, 1] - nuisances.mean[:, 0]
+    scored = EffectScores.of(GATE(n_groups=4), DRAW.data, nuisances)
+    np.testing.assert_array_equal(scored.predicted, predicted)
+    codes = effect_groups(predicted, nuisances.fold_ids, DRAW.data.weights, 4)
+    np.testing.assert_allclose(truths, [effect[codes == g].mean() for g in range(4)])
 
 
 def test_names_of_cases_are_unique_and_unknown_ones_refused():
