@@ -53,7 +53,9 @@ _HOMES = {
     "causal_ddpm.core.estimate": ["EffectCurve", "Estimate"],
     "causal_ddpm.dgp.ai_adoption": ["AIAdoption"],
     "causal_ddpm.dgp.catalog": ["catalog"],
+    "causal_ddpm.dgp.factorial": ["FactorialModel"],
     "causal_ddpm.dgp.supply_demand": ["SupplyDemand"],
+    "causal_ddpm.dgp.torch_dataset": ["DID_Dataset"],
     "causal_ddpm.diffusion.batches": ["TrainingGroup"],
     "causal_ddpm.diffusion.conditional": ["ConditionalDiffusion", "train_conditional"],
     "causal_ddpm.diffusion.constraints": [
@@ -152,7 +154,9 @@ if TYPE_CHECKING:
     from causal_ddpm.core.estimate import EffectCurve as EffectCurve, Estimate as Estimate
     from causal_ddpm.dgp.ai_adoption import AIAdoption as AIAdoption
     from causal_ddpm.dgp.catalog import catalog as catalog
+    from causal_ddpm.dgp.factorial import FactorialModel as FactorialModel
     from causal_ddpm.dgp.supply_demand import SupplyDemand as SupplyDemand
+    from causal_ddpm.dgp.torch_dataset import DID_Dataset as DID_Dataset
     from causal_ddpm.diffusion.batches import TrainingGroup as TrainingGroup
     from causal_ddpm.diffusion.conditional import (
         ConditionalDiffusion as ConditionalDiffusion,
