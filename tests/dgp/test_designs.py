@@ -7,7 +7,7 @@ import pytest
 
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.dgp.binary_outcome import BINARY_OUTCOME
-from causal_ddpm.dgp.catalog import catalog, design_by_name
+from causal_ddpm.dgp.catalog import catalog, design_by_name, entries
 from causal_ddpm.dgp.clustered import CLUSTERED
 from causal_ddpm.dgp.confounded import BIMODAL, GAUSS, LINEAR, NO_EFFECT
 from causal_ddpm.dgp.heavy_tails import HEAVY_TAILS
@@ -18,16 +18,14 @@ from causal_ddpm.testing import check_design
 
 N = 40_000
 NAMES = ("ATE", "ATT", "ATU")
-LARGE = {name: design.draw(N, seed=3) for name, design in catalog().items()}
+FAMILIES = ("confounded", "adoption", "instrument")
+LARGE = {e.name: e.draw(N, seed=3) for family in FAMILIES for e in entries(family)}
 CONTINUOUS = (
     GAUSS, BIMODAL, NO_EFFECT, LINEAR, HEAVY_TAILS, WEAK_OVERLAP, CLUSTERED, HIGH_DIMENSIONAL,
     INCOMES,
 )  # fmt: skip
 
-BINARY = [name for name, draw in LARGE.items() if draw.data.treatment_schema.kind == "binary"]
-"""Designs with other treatments are tested in files of their own."""
-
-names = pytest.mark.parametrize("name", BINARY)
+names = pytest.mark.parametrize("name", LARGE)  # other families have files of their own
 continuous = pytest.mark.parametrize("design", CONTINUOUS, ids=lambda design: design.name)
 
 

@@ -78,13 +78,21 @@ class DoseDesign:
         x = rng.standard_normal((checked_size(n), N_COVARIATES))
         dose = self.dose_mean(x) + DOSE_SD * rng.standard_normal(n)
         mean = self.mean(x, dose)
-        outcome = mean + NOISE_SD * rng.standard_normal(n)
+        noise = NOISE_SD * rng.standard_normal(n)
         names = [f"x{j}" for j in range(N_COVARIATES)]
-        frame = pd.DataFrame(x, columns=names).assign(dose=dose, y=outcome)
+        frame = pd.DataFrame(x, columns=names).assign(dose=dose, y=mean + noise)
         data = CausalData(frame, "dose", "y", names, treatment_kind="dose")
-        known = self.truth().population
-        truth = Truth(self.name, known, equations=EQUATIONS, seed=seed_number(seed))
+        known, sample = self.truth().population, self._sample_curve(x, noise)
+        truth = Truth(self.name, known, sample, equations=EQUATIONS, seed=seed_number(seed))
         return DoseDraw(frame, data, truth, mean, self.density(x, dose))
+
+    def _sample_curve(self, x: Array, noise: Array) -> dict[str, float]:
+        """Means and slopes of the rows' own Y(a) at :data:`DOSES`."""
+        levels = [float((self.mean(x, a) + noise).mean()) for a in DOSES]
+        slopes = [float(slope(a) + 0.3 * x[:, 2].mean()) for a in DOSES]
+        curves = (DoseResponse(DOSES), DoseResponse(DOSES, derivative=True))
+        labels = [curve.label(a) for curve in curves for a in DOSES]
+        return dict(zip(labels, levels + slopes, strict=True))
 
     def mean(self, x: ArrayLike, dose: ArrayLike) -> Array:
         """E[Y | x, A = dose] of rows x (n, 5) at their doses (n,), or at one dose."""
@@ -139,6 +147,6 @@ def curve(a: Array) -> Array:
     return np.asarray(1.5 * np.sin(0.8 * (a - CENTRE)) + 0.3 * (a - CENTRE))
 
 
-def slope(a: Array) -> Array:
+def slope(a: ArrayLike) -> Array:
     """Derivative of g at doses a."""
-    return np.asarray(1.2 * np.cos(0.8 * (a - CENTRE)) + 0.3)
+    return np.asarray(1.2 * np.cos(0.8 * (np.asarray(a) - CENTRE)) + 0.3)
