@@ -13,6 +13,7 @@ import typer
 
 from causal_ddpm import __version__
 from causal_ddpm.cli.demo import demo
+from causal_ddpm.cli.dgp import dgp
 from causal_ddpm.cli.estimate import estimate
 from causal_ddpm.cli.options import Debug
 from causal_ddpm.cli.simulate import simulate
@@ -46,6 +47,7 @@ app.command(epilog="Example: `causal-ddpm simulate ai-adoption --n 1000 --out fi
 )
 app.command(epilog="Example: `causal-ddpm demo --report jobs.html`.")(demo)
 app.add_typer(study, name="study")
+app.add_typer(dgp, name="dgp")
 
 
 def _print_version(wanted: bool) -> None:
