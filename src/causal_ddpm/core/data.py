@@ -116,7 +116,7 @@ class CausalData:
         if isinstance(confounders, str):
             confounders = [confounders]
         extra = [name for name in (weights, clusters, unit_id, instrument) if name is not None]
-        frame = _frame(df, [*treatments, outcome, *confounders, *extra])
+        frame = frame_with(df, [*treatments, outcome, *confounders, *extra])
         if weights_type not in ("sampling", "frequency"):
             raise DataError(f"weights_type is {weights_type!r}", "'sampling' or 'frequency'")
         if not len(confounders):
@@ -274,7 +274,7 @@ def read_covariates(frame: Any, columns: Sequence[Column]) -> Covariates:
     names = [c.name for c in columns]
     if isinstance(frame, np.ndarray | list):
         return _covariates_from_array(frame, columns)
-    table = frame if isinstance(frame, nw.DataFrame) else _frame(frame, names)
+    table = frame if isinstance(frame, nw.DataFrame) else frame_with(frame, names)
     values = np.empty((len(table), len(columns)))
     for j, column in enumerate(columns):
         values[:, j] = _codes(table[column.name], column)
@@ -304,7 +304,8 @@ def _covariates_from_array(x: ArrayLike, columns: Sequence[Column]) -> Covariate
     return Covariates(tuple(columns), values)
 
 
-def _frame(df: Any, wanted: Sequence[str]) -> nw.DataFrame[Any]:
+def frame_with(df: Any, wanted: Sequence[str]) -> nw.DataFrame[Any]:
+    """A frame of any library, once it has the columns; refuses what is no frame."""
     try:
         names = list(df.column_names) if hasattr(df, "column_names") else list(df.columns)
     except AttributeError:
