@@ -195,7 +195,7 @@ def cell_weights(cells: ArrayLike, terms: Sequence[Term], p: ArrayLike, coding: 
     """The matrix of cell means: E[y | z] = W theta, shape (n_cells, len(terms))."""
     scale, centre = _scale_and_centre(coding, np.atleast_1d(np.asarray(p, dtype=float)))
     stretch = np.array([np.prod([scale[j] for j in term]) for term in terms])
-    return columns(cells, terms, centre) * stretch
+    return np.asarray(columns(cells, terms, centre) * stretch)
 
 
 def cell_probabilities(cells: ArrayLike, p: ArrayLike) -> Array:

@@ -94,7 +94,7 @@ class FactorialData:
         self.outcome: Array = checks.finite_outcome(frame[outcome])
         self.p: Array = probabilities(probability, self.factors)
         self.clusters = None if clusters is None else checks.group_codes(frame[clusters])
-        self.n, self.k = self.z.shape
+        self.n, self.k = len(self.z), len(self.factors)
         self.row_ids: NDArray[Any] = np.arange(self.n)
         self.n_synthetic = _n_marked(frame)
         self.fingerprint = self._hash()
