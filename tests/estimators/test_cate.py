@@ -60,7 +60,7 @@ def test_the_record_reads_as_a_frame_and_says_what_it_lacks(oracle):
     frame = effects.to_frame()
     assert frame.columns.tolist() == ["unit", "effect", "predicted_effect", "score", "fold"]
     assert len(frame) == len(effects) == 2000
-    psi = EffectScores.of(ATE(), DRAW.data, oracle(DRAW)).effect
+    psi = EffectScores.of(ATE(), DRAW.data, oracle(DRAW), calibrated=False).effect
     np.testing.assert_array_equal(frame["score"], psi)
     summary = effects.summary()
     assert summary["mean"] == pytest.approx(effects.effect.mean())

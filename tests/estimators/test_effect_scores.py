@@ -1,9 +1,19 @@
 """Folds that learn from each other: the variance of what compares rows by a cross-fitted effect."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from causal_ddpm.estimators.effect_scores import centred_in_folds, effect_line, stretch_of_folds
+from causal_ddpm.core.estimand import ATE
+from causal_ddpm.dgp.confounded import GAUSS
+from causal_ddpm.estimators.ate import MeanEffect
+from causal_ddpm.estimators.effect_scores import (
+    EffectScores,
+    centred_in_folds,
+    effect_line,
+    stretch_of_folds,
+)
 from causal_ddpm.estimators.inference import Sampling
 
 N, FOLDS = 200, np.arange(200) % 5
@@ -54,3 +64,18 @@ def test_with_a_clear_effect_there_is_little_to_stretch():
 
 def test_predictions_that_do_not_differ_need_no_stretch():
     assert stretch_of_folds(np.arange(200.0), np.ones(N), FOLDS, SAMPLING) == 1.0
+
+
+def test_calibrated_scores_average_to_the_calibrated_ate_with_its_error(oracle):
+    draw = GAUSS.draw(600, seed=43)
+    nuisances = oracle(draw)
+    bent = replace(nuisances, mean=1.5 * nuisances.mean + np.array([0.3, -0.2]))
+    ate = MeanEffect(ATE()).estimate(draw.data, bent)
+    scored = EffectScores.of(ATE(), draw.data, bent, calibrated=True)
+    assert scored.effect.mean() == pytest.approx(ate.value, abs=1e-10)
+    centred = scored.wide_effect - scored.wide_effect.mean()
+    np.testing.assert_allclose(centred, ate.influence[:, 0], atol=1e-10)
+    assert scored.details["calibration"] == ate.details["calibration"]
+    plain = EffectScores.of(ATE(), draw.data, bent, calibrated=False)
+    assert (plain.wide_effect == plain.effect).all()
+    assert plain.effect.std() > scored.effect.std()

@@ -6,7 +6,7 @@ import pytest
 
 from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.errors import DataError, NotIdentifiedError, SmallSampleWarning
-from causal_ddpm.core.estimand import BLP, GATE
+from causal_ddpm.core.estimand import ATE, BLP, GATE
 from causal_ddpm.dgp.confounded import GAUSS, LINEAR
 from causal_ddpm.estimators.api import estimate_effects
 from causal_ddpm.estimators.groups import GroupEffects
@@ -29,7 +29,9 @@ def test_a_group_is_the_mean_of_its_scores(small_sample, as_data, given):
     data = as_data(frame)
     psi = by_hand(data, mean, e)
     x = frame["x"].to_numpy()
-    found = GroupEffects(GATE("x", cuts=[-0.5, 0.5])).estimate(data, given(data, mean, e))
+    found = GroupEffects(GATE("x", cuts=[-0.5, 0.5], calibrated=False)).estimate(
+        data, given(data, mean, e)
+    )
     assert found.labels == ("GATE(x <= -0.5)", "GATE(-0.5 < x <= 0.5)", "GATE(x > 0.5)")
     groups = [x <= -0.5, (x > -0.5) & (x <= 0.5), x > 0.5]
     for j, group in enumerate(groups):
@@ -45,14 +47,19 @@ def test_groups_weighted_by_their_shares_make_the_average_effect(oracle):
     nuisances = oracle(DRAW)
     groups = GroupEffects(GATE("x1", n_groups=4)).estimate(DRAW.data, nuisances)
     line = estimator_for(BLP()).estimate(DRAW.data, nuisances)
+    ate = estimator_for(ATE()).estimate(DRAW.data, nuisances)
     assert groups.values.mean() == pytest.approx(line.values[0], abs=EXACT)
+    assert groups.values.mean() == pytest.approx(ate.value, abs=EXACT)
+    together = groups.contrast([0.25] * 4)
+    between = (groups.values @ groups.values / 4 - ate.value**2) / (DRAW.data.n - 1)
+    assert ate.std_error**2 == pytest.approx(together.std_error**2 + between, rel=0.01)
 
 
 def test_groups_by_effect_rank_within_folds(oracle):
     nuisances = oracle(DRAW)
     predicted = nuisances.mean[:, 1] - nuisances.mean[:, 0]
     psi = by_hand(DRAW.data, nuisances.mean, nuisances.propensity)
-    found = GroupEffects(GATE(n_groups=4)).estimate(DRAW.data, nuisances)
+    found = GroupEffects(GATE(n_groups=4, calibrated=False)).estimate(DRAW.data, nuisances)
     codes = np.empty(600, dtype=int)
     for fold in range(5):
         own = np.flatnonzero(nuisances.fold_ids == fold)

@@ -23,7 +23,7 @@ COST = 1 + np.abs(DRAW.data.covariates.values[:, 1])
 def test_a_given_rule_by_hand(oracle):
     nuisances = oracle(DRAW)
     pi = np.random.default_rng(1).uniform(size=N)
-    found = dict(zip(*_labelled(PolicyValue(pi), nuisances), strict=True))
+    found = dict(zip(*_labelled(PolicyValue(pi, calibrated=False), nuisances), strict=True))
     y, d, mu, e = DRAW.data.outcome, DRAW.data.treatment, DRAW.mean, DRAW.propensity
     gamma0 = mu[:, 0] + (1 - d) * (y - mu[:, 0]) / e[:, 0]
     gamma1 = mu[:, 1] + d * (y - mu[:, 1]) / e[:, 1]
@@ -34,7 +34,7 @@ def test_a_given_rule_by_hand(oracle):
     assert found["V(rule) - V(all)"] == pytest.approx(value - gamma1.mean(), abs=EXACT)
     random = pi.mean() * gamma1.mean() + (1 - pi.mean()) * gamma0.mean()
     assert found["V(rule) - V(random)"] == pytest.approx(value - random, abs=EXACT)
-    estimate = RuleValue(PolicyValue(pi)).estimate(DRAW.data, nuisances)
+    estimate = RuleValue(PolicyValue(pi, calibrated=False)).estimate(DRAW.data, nuisances)
     se = (pi * gamma1 + (1 - pi) * gamma0).std(ddof=1) / N**0.5
     assert estimate.std_error[0] == pytest.approx(se, abs=EXACT)
 
@@ -49,7 +49,7 @@ def test_treating_everyone_gains_the_average_effect_and_has_no_regret(oracle):
     estimate = RuleValue(PolicyValue(np.ones(N))).estimate(DRAW.data, nuisances)
     found = dict(zip(estimate.labels, estimate.values, strict=True))
     errors = dict(zip(estimate.labels, estimate.std_error, strict=True))
-    ate = MeanEffect(ATE(calibrated=False)).estimate(DRAW.data, nuisances)
+    ate = MeanEffect(ATE()).estimate(DRAW.data, nuisances)
     assert found["V(rule) - V(none)"] == pytest.approx(ate.value, abs=EXACT)
     assert errors["V(rule) - V(none)"] == pytest.approx(ate.std_error, abs=EXACT)
     assert found["V(rule) - V(all)"] == errors["V(rule) - V(all)"] == 0.0
@@ -63,7 +63,7 @@ def test_threshold_rule_treats_whom_the_models_predict_to_gain(oracle):
     b = RuleValue(PolicyValue((predicted > 1.2).astype(float))).estimate(DRAW.data, nuisances)
     np.testing.assert_allclose(a.values, b.values, atol=EXACT)
     # the same rule, learnt: what it gains over a random one is less sure
-    stretch = EffectScores.of(ATE(), DRAW.data, nuisances).stretch
+    stretch = EffectScores.of(ATE(), DRAW.data, nuisances, calibrated=True).stretch
     assert a.std_error[7] == pytest.approx(stretch * b.std_error[7], abs=EXACT)
     np.testing.assert_allclose(a.cov[1:4, 1:4], b.cov[1:4, 1:4], atol=EXACT)
     assert a.details["share_treated"] == pytest.approx((predicted > 1.2).mean())
@@ -141,7 +141,7 @@ def test_weights_equal_row_duplication(weights_type, small_sample, as_data, give
 
 
 def test_scores_of_the_arms_make_the_score_of_the_effect(oracle):
-    scored = EffectScores.of(ATE(), DRAW.data, oracle(DRAW))
+    scored = EffectScores.of(ATE(), DRAW.data, oracle(DRAW), calibrated=False)
     ate = MeanEffect(ATE(calibrated=False)).estimate(DRAW.data, oracle(DRAW))
     np.testing.assert_allclose(
         scored.effect - scored.effect.mean(), ate.influence[:, 0], atol=EXACT

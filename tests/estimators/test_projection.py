@@ -21,9 +21,9 @@ def test_projection_is_least_squares_with_robust_errors(oracle):
     import statsmodels.api as sm
 
     nuisances, x = oracle(DRAW), DRAW.data.covariates.values
-    psi = EffectScores.of(BLP(), DRAW.data, nuisances).effect
+    psi = EffectScores.of(BLP(), DRAW.data, nuisances, calibrated=False).effect
     fit = sm.OLS(psi, sm.add_constant(x[:, [1, 2]])).fit(cov_type="HC0")
-    found = LinearPredictor(BLP(on=["x1", "x2"])).estimate(DRAW.data, nuisances)
+    found = LinearPredictor(BLP(on=["x1", "x2"], calibrated=False)).estimate(DRAW.data, nuisances)
     assert found.labels == ("BLP(constant)", "BLP(x1)", "BLP(x2)")
     np.testing.assert_allclose(found.values, fit.params, atol=EXACT)
     n = DRAW.data.n
@@ -34,13 +34,13 @@ def test_line_is_the_average_effect_and_the_slope_within_folds(oracle):
     import statsmodels.api as sm
 
     nuisances = oracle(DRAW)
-    scored = EffectScores.of(BLP(), DRAW.data, nuisances)
+    scored = EffectScores.of(BLP(), DRAW.data, nuisances, calibrated=False)
     fold = nuisances.fold_ids
     centred = (
         scored.predicted - np.array([scored.predicted[fold == k].mean() for k in range(5)])[fold]
     )
     fit = sm.OLS(scored.effect, sm.add_constant(centred)).fit(cov_type="HC0")
-    found = LinearPredictor(BLP()).estimate(DRAW.data, nuisances)
+    found = LinearPredictor(BLP(calibrated=False)).estimate(DRAW.data, nuisances)
     ate = MeanEffect(ATE(calibrated=False)).estimate(DRAW.data, nuisances)
     assert found.values[0] == pytest.approx(ate.value, abs=EXACT)
     assert found.std_error[0] == pytest.approx(ate.std_error, abs=EXACT)
@@ -84,8 +84,8 @@ def test_categories_and_missing_values():
         "BLP(constant)", "BLP(region = north)", "BLP(region = west)", "BLP(income)",
         "BLP(income missing)",
     )  # fmt: skip
-    only = LinearPredictor(BLP(on="region")).estimate(data, nuisances)
-    psi = EffectScores.of(BLP(), data, nuisances).effect
+    only = LinearPredictor(BLP(on="region", calibrated=False)).estimate(data, nuisances)
+    psi = EffectScores.of(BLP(), data, nuisances, calibrated=False).effect
     means = [psi[(frame["region"] == r).to_numpy()].mean() for r in ("east", "north", "west")]
     np.testing.assert_allclose(only.values, [means[0], *(np.array(means[1:]) - means[0])])
 

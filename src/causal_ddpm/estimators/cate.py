@@ -170,7 +170,7 @@ def conditional_effects(
             "the rows, in the order, for which they were fitted",
             "Run fit_nuisances on these data.",
         )
-    scored = EffectScores.of(BLP(), data, nuisances)
+    scored = EffectScores.of(BLP(), data, nuisances, calibrated=False)
     effect, shift, slope = recalibrated(scored)
     return ConditionalEffects(
         effect=effect,

@@ -8,11 +8,15 @@ E[psi | x] = tau(x) = E[Y(1) - Y(0) | x] if either nuisance is right (Robins and
 Whatever is a mean, a regression or a sum of tau over groups of x is the same of psi, and its error
 is that of psi as if psi had been observed (Semenova and Chernozhukov 2021; Athey and Wager 2021).
 
+By default mu_a is put on the line of least variance first, as for the ATE, so that groups average
+to the ATE; influence values are those of the *wide* scores, whose residuals Y - mu_a are divided by
+sqrt(1 - leverage) (:mod:`causal_ddpm.estimators.calibration`).
+
 The predicted effect is S = mu_1 - mu_0, out of fold.
 
 **Least squares** of psi on z (n, q) under row weights w: coef = Q^-1 E_w[z psi], Q = E_w[z z'],
 
-    phi = Q^-1 z (psi - z'coef).
+    phi = Q^-1 z (psi - z'coef),  psi the wide one.
 
 **The line** of the effect on its prediction (Chernozhukov, Demirer, Duflo and Fernandez-Val 2025),
 
@@ -50,6 +54,7 @@ from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.errors import ConvergenceError, DataError, NotIdentifiedError
 from causal_ddpm.core.estimand import Estimand
 from causal_ddpm.estimators import scores
+from causal_ddpm.estimators.calibration import Calibrated, calibrated_means
 from causal_ddpm.estimators.inference import Note, Sampling
 from causal_ddpm.estimators.overlap import check_overlap
 from causal_ddpm.estimators.scores import Array
@@ -64,6 +69,8 @@ class EffectScores:
     ----------
     arms : ndarray, shape (n, 2)
         Gamma_0 and Gamma_1.
+    wide_arms : ndarray, shape (n, 2)
+        The same for influence values; equal to ``arms`` where the means are not calibrated.
     predicted : ndarray, shape (n,)
         S.
     fold_ids : ndarray of int, shape (n,)
@@ -71,10 +78,11 @@ class EffectScores:
     notes : list of Note
         Warnings about overlap.
     details : mapping
-        The bound, and how well the arms can be compared; JSON-ready.
+        The bound, how well the arms can be compared, lines of calibration; JSON-ready.
     """
 
     arms: Array
+    wide_arms: Array
     predicted: Array
     fold_ids: NDArray[np.int64]
     sampling: Sampling
@@ -82,8 +90,10 @@ class EffectScores:
     details: Mapping[str, Any]
 
     @classmethod
-    def of(cls, estimand: Estimand, data: CausalData, nuisances: Nuisances) -> EffectScores:
-        """Score every row.
+    def of(
+        cls, estimand: Estimand, data: CausalData, nuisances: Nuisances, calibrated: bool
+    ) -> EffectScores:
+        """Score every row, with calibrated means or with those of the models.
 
         Raises
         ------
@@ -99,8 +109,11 @@ class EffectScores:
         d, y, mu, e = data.treatment, data.outcome, nuisances.mean, nuisances.propensity
         comparisons, notes = check_overlap(estimand, d, e, sampling)
         c = scores.clip_bound(d, data.weights)
+        found = Calibrated(mu, np.ones(len(y)), {})
+        if calibrated:
+            found = calibrated_means(y, d, mu, e, sampling, c, (0, 1))
         omega = scores.ate_weights(d, e, c)
-        arms = mu + (d[:, None] == np.arange(2)) * (omega * (y - mu[np.arange(len(y)), d]))[:, None]
+        arms = _arm_scores(y, d, found.mean, omega)
         if not np.isfinite(arms).all():
             raise ConvergenceError(
                 f"The {estimand.name} cannot be computed: the nuisances ({nuisances.method}) hold "
@@ -111,8 +124,17 @@ class EffectScores:
             "clip_bound": c,
             "n_clipped": sum(k.n_clipped for k in comparisons),
             "overlap": [k.to_dict() for k in comparisons],
+            "calibration": {str(a): list(line) for a, line in found.lines.items()},
         }
-        return cls(arms, mu[:, 1] - mu[:, 0], nuisances.fold_ids, sampling, notes, details)
+        return cls(
+            arms=arms,
+            wide_arms=_arm_scores(found.inflated(y, d), d, found.mean, omega),
+            predicted=mu[:, 1] - mu[:, 0],
+            fold_ids=nuisances.fold_ids,
+            sampling=sampling,
+            notes=notes,
+            details=details,
+        )
 
     @property
     def effect(self) -> Array:
@@ -120,9 +142,20 @@ class EffectScores:
         return self.arms[:, 1] - self.arms[:, 0]
 
     @property
+    def wide_effect(self) -> Array:
+        """psi of each row for influence values, shape (n,)."""
+        return self.wide_arms[:, 1] - self.wide_arms[:, 0]
+
+    @property
     def stretch(self) -> float:
         """f, for comparisons of the rows of a fold by S."""
         return stretch_of_folds(self.effect, self.predicted, self.fold_ids, self.sampling)
+
+
+def _arm_scores(y: Array, d: NDArray[np.int64], mu: Array, omega: Array) -> Array:
+    """Gamma_0 and Gamma_1, shape (n, 2), from weights omega (n,)."""
+    residual = omega * (y - mu[np.arange(len(y)), d])
+    return np.asarray(mu + (d[:, None] == np.arange(2)) * residual[:, None])
 
 
 def confounder(name: str, data: CausalData) -> tuple[Column, Array]:
@@ -143,14 +176,15 @@ def confounder(name: str, data: CausalData) -> tuple[Column, Array]:
     return data.covariates.columns[place], data.covariates.values[:, place]
 
 
-def least_squares(psi: Array, z: Array, w: Array) -> tuple[Array, Array]:
+def least_squares(psi: Array, z: Array, w: Array, wide: Array | None = None) -> tuple[Array, Array]:
     """Coefficients (q,) and influence values (n, q) of psi (n,) on z (n, q).
 
-    z must have full rank.
+    z must have full rank; ``wide`` is psi for influence values.
     """
     q = (z * w[:, None]).T @ z / w.sum()
     coef = np.linalg.solve(q, z.T @ (w * psi) / w.sum())
-    return coef, np.linalg.solve(q, (z * (psi - z @ coef)[:, None]).T).T
+    phi = np.linalg.solve(q, (z * ((psi if wide is None else wide) - z @ coef)[:, None]).T).T
+    return coef, _centred(phi, w)
 
 
 def centred_in_folds(values: Array, fold_ids: NDArray[np.int64], w: Array) -> Array:
@@ -161,13 +195,17 @@ def centred_in_folds(values: Array, fold_ids: NDArray[np.int64], w: Array) -> Ar
     return values - np.divide(sums, totals, out=np.zeros_like(sums), where=totals > 0)[codes]
 
 
-def effect_line(psi: Array, centred: Array, w: Array) -> tuple[Array, Array]:
+def effect_line(
+    psi: Array, centred: Array, w: Array, wide: Array | None = None
+) -> tuple[Array, Array]:
     """beta_1 and beta_2, shape (2,), and their influence values, shape (n, 2).
 
     Parameters
     ----------
     psi, centred, w : ndarray, shape (n,)
         Scores, predictions less their fold's mean, row weights.
+    wide : ndarray, shape (n,), optional
+        psi for influence values.
 
     Raises
     ------
@@ -180,8 +218,9 @@ def effect_line(psi: Array, centred: Array, w: Array) -> tuple[Array, Array]:
             "differ, for a slope or groups by predicted effect. Ask for the ATE, or for GATE and "
             "BLP(on=...) by confounders."
         )
-    coef, phi = least_squares(psi, np.column_stack([np.ones_like(psi), centred]), w)
-    phi[:, 0] = psi - coef[0]
+    wide = psi if wide is None else wide
+    coef, phi = least_squares(psi, np.column_stack([np.ones_like(psi), centred]), w, wide)
+    phi[:, 0] = wide - np.average(wide, weights=w)
     return coef, phi
 
 
@@ -204,11 +243,19 @@ def differ(centred: Array, psi: Array, w: Array) -> bool:
     return scale > 1e-12 * max(1.0, float(np.abs(psi).max()))
 
 
-def group_means(values: Array, member: Array, w: Array) -> tuple[Array, Array]:
+def group_means(
+    values: Array, member: Array, w: Array, wide: Array | None = None
+) -> tuple[Array, Array]:
     """Means of values (n,) in groups, shape (G,), and their influence values, shape (n, G).
 
-    ``member`` (n, G) is one where a row belongs to a group.
+    ``member`` (n, G) is one where a row belongs to a group; ``wide`` are values for influence.
     """
     share = w @ member / w.sum()
     means = (w * values) @ member / w.sum() / share
-    return means, member * (values[:, None] - means) / share
+    wide = values if wide is None else wide
+    return means, _centred(member * (wide[:, None] - means) / share, w)
+
+
+def _centred(phi: Array, w: Array) -> Array:
+    """Influence values (n, p) less their weighted means."""
+    return np.asarray(phi - np.average(phi, axis=0, weights=w))

@@ -38,7 +38,7 @@ from causal_ddpm.core.estimate import Estimate
 from causal_ddpm.estimators.effect_scores import EffectScores, confounder, group_means
 from causal_ddpm.estimators.inference import Note, Result, Sampling, build_estimate
 from causal_ddpm.estimators.ranking import Ranking
-from causal_ddpm.estimators.scores import Array
+from causal_ddpm.estimators.scores import Array, centred
 from causal_ddpm.nuisance.crossfit import Nuisances
 
 MIN_ROWS_IN_ARM = 5
@@ -88,16 +88,16 @@ class GroupEffects:
         OverlapError
             If the arms cannot be compared.
         """
-        scored = EffectScores.of(self.estimand, data, nuisances)
+        scored = EffectScores.of(self.estimand, data, nuisances, self.estimand.calibrated)
         grouping = self._grouping(data, scored)
         w, sampling = data.weights, scored.sampling
         rows = rows_by_arm(grouping, data.treatment, sampling)
         notes = [*scored.notes, *_group_notes(grouping.labels, rows)]
         member = (grouping.codes[:, None] == np.arange(len(grouping.labels))).astype(float)
         share = w @ member / w.sum()
-        values, phi = group_means(scored.effect, member, w)
+        values, phi = group_means(scored.effect, member, w, scored.wide_effect)
         if self.estimand.by == EFFECT:
-            level_of_all = scored.effect - np.average(scored.effect, weights=w)
+            level_of_all = centred(scored.wide_effect, w)
             phi = level_of_all[:, None] + scored.stretch * (phi - level_of_all[:, None])
         details = {**scored.details, "groups": _described(grouping, rows, share)}
         result = Result(grouping.labels, values, phi, notes, details)

@@ -42,7 +42,7 @@ from causal_ddpm.core.estimate import Estimate
 from causal_ddpm.estimators.effect_scores import EffectScores, confounder
 from causal_ddpm.estimators.inference import Result, build_estimate
 from causal_ddpm.estimators.ranking import Ranking
-from causal_ddpm.estimators.scores import Array
+from causal_ddpm.estimators.scores import Array, centred
 from causal_ddpm.nuisance.crossfit import Nuisances
 
 
@@ -78,12 +78,17 @@ class Rule:
         zero = np.zeros_like(treated)
         return cls(treated, np.ones_like(treated), zero, zero, details, stretch)
 
-    def mean_of(self, h: Array, w: Array, other: float = 0.0) -> tuple[float, Array]:
-        """E_w[(pi - other) h] and its influence values (n,), for a given probability ``other``."""
-        gained = (self.treated - other) * h
-        value = _mean(gained, w)
+    def mean_of(
+        self, h: Array, w: Array, other: float = 0.0, wide: Array | None = None
+    ) -> tuple[float, Array]:
+        """E_w[(pi - other) h] and its influence values (n,), for a given probability ``other``.
+
+        ``wide`` is h for influence values.
+        """
+        share = self.treated - other
+        gained = share * (h if wide is None else wide)
         price = float(self.margin @ h / (self.margin @ self.cost)) if self.margin.any() else 0.0
-        return value, gained - value - price * self.spending
+        return _mean(share * h, w), gained - _mean(gained, w) - price * self.spending
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,8 @@ class RuleValue:
         OverlapError
             If the arms cannot be compared.
         """
-        e, scored = self.estimand, EffectScores.of(self.estimand, data, nuisances)
+        e = self.estimand
+        scored = EffectScores.of(e, data, nuisances, e.calibrated)
         rule = (
             given_rule(e, data, scored) if isinstance(e, PolicyValue) else budget(e, data, scored)
         )
@@ -121,13 +127,13 @@ class RuleValue:
 
 def policy_values(rule: Rule, scored: EffectScores, y: Array, w: Array) -> tuple[Array, Array]:
     """Values (8,) in the order of ``POLICY_LABELS`` and influence values (n, 8)."""
-    psi = scored.effect
+    psi, wide = scored.effect, scored.wide_effect
     none, every, observed = (_mean(x, w) for x in (*scored.arms.T, y))
     share, phi_share = rule.mean_of(np.ones_like(y), w)
-    gain, phi_gain = rule.mean_of(psi, w)
-    regret, phi_regret = rule.mean_of(psi, w, other=1.0)
-    aim, phi_aim = rule.mean_of(psi, w, other=share)
-    phi_none, phi_all = (scored.arms - [none, every]).T
+    gain, phi_gain = rule.mean_of(psi, w, wide=wide)
+    regret, phi_regret = rule.mean_of(psi, w, other=1.0, wide=wide)
+    aim, phi_aim = rule.mean_of(psi, w, other=share, wide=wide)
+    phi_none, phi_all = (centred(arm, w) for arm in scored.wide_arms.T)
     phi_aim -= (every - none) * phi_share
     learning = (rule.stretch - 1.0) * phi_aim
     phi_gain, phi_regret, phi_aim = (x + learning for x in (phi_gain, phi_regret, phi_aim))

@@ -63,15 +63,15 @@ class LinearPredictor:
             If the arms cannot be compared.
         """
         names, z = (("",), None) if self.estimand.on is None else regressors(data, self.estimand.on)
-        scored = EffectScores.of(self.estimand, data, nuisances)
+        scored = EffectScores.of(self.estimand, data, nuisances, self.estimand.calibrated)
         w = data.weights
         if z is None:
             centred = centred_in_folds(scored.predicted, scored.fold_ids, w)
-            coef, phi = effect_line(scored.effect, centred, w)
+            coef, phi = effect_line(scored.effect, centred, w, scored.wide_effect)
             phi[:, 1] *= scored.stretch
             labels: tuple[str, ...] = LINE_LABELS
         else:
-            coef, phi = least_squares(scored.effect, z, w)
+            coef, phi = least_squares(scored.effect, z, w, scored.wide_effect)
             labels = tuple(f"BLP({name})" for name in names)
         result = Result(labels, coef, phi, scored.notes, scored.details)
         return build_estimate(result, data, nuisances, self.estimand, scored.sampling, level)

@@ -161,7 +161,7 @@ def score_effects(
             "the rows, in the order, for which they were fitted",
         )
     grid = _checked_shares(shares)
-    scored = EffectScores.of(ScoreOfEffects(), data, nuisances)
+    scored = EffectScores.of(ScoreOfEffects(), data, nuisances, calibrated=False)
     t, strata = _judged(data, nuisances, effects)
     ranking = Ranking.of(t, data.weights, strata)
     codes = effect_groups(t, strata, data.weights, n_groups)

@@ -44,6 +44,8 @@ class GATE(Estimand):
         Groups of equal size in the order of the confounder or of the predicted effect (5 by
         default). Without cut points and ``n_groups``, categories and numbers of at most ten
         values are taken as they are, other numbers in four groups.
+    calibrated : bool
+        As in :class:`~causal_ddpm.core.estimand.ATE`.
 
     Raises
     ------
@@ -55,12 +57,15 @@ class GATE(Estimand):
     by: str
     cuts: tuple[float, ...] | None
     n_groups: int | None
+    calibrated: bool
 
     def __init__(
         self,
         by: str = EFFECT,
         cuts: Sequence[float] | float | None = None,
         n_groups: int | None = None,
+        *,
+        calibrated: bool = True,
     ) -> None:
         if not isinstance(by, str):
             raise DataError(
@@ -77,6 +82,7 @@ class GATE(Estimand):
         object.__setattr__(self, "by", by)
         object.__setattr__(self, "cuts", None if cuts is None else _checked_cuts(cuts))
         object.__setattr__(self, "n_groups", _checked_number(n_groups))
+        object.__setattr__(self, "calibrated", calibrated)
 
     @property
     def population(self) -> str:
@@ -112,6 +118,8 @@ class BLP(Estimand):
     on : sequence of str, optional
         Confounders on which the effect is projected, with a constant; by default the effect is
         projected on its own out-of-fold prediction.
+    calibrated : bool
+        As in :class:`~causal_ddpm.core.estimand.ATE`.
 
     Raises
     ------
@@ -121,8 +129,9 @@ class BLP(Estimand):
 
     name: ClassVar[str] = "BLP"
     on: tuple[str, ...] | None
+    calibrated: bool
 
-    def __init__(self, on: Sequence[str] | str | None = None) -> None:
+    def __init__(self, on: Sequence[str] | str | None = None, *, calibrated: bool = True) -> None:
         names = (on,) if isinstance(on, str) else None if on is None else tuple(on)
         if names is not None and (not names or len(set(names)) < len(names)):
             raise DataError(
@@ -131,6 +140,7 @@ class BLP(Estimand):
                 "BLP() projects it on its own prediction.",
             )
         object.__setattr__(self, "on", names)
+        object.__setattr__(self, "calibrated", calibrated)
 
 
 def _checked_cuts(cuts: Sequence[float] | float) -> tuple[float, ...]:

@@ -11,7 +11,7 @@ as many units without looking at them. Larger outcomes count as better.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -46,6 +46,8 @@ class PolicyValue(Estimand):
     threshold : float, optional
         Without ``rule``: treat the units whose out-of-fold predicted effect exceeds this, 0 by
         default.
+    calibrated : bool
+        As in :class:`~causal_ddpm.core.estimand.ATE`.
 
     Raises
     ------
@@ -56,6 +58,7 @@ class PolicyValue(Estimand):
     name: ClassVar[str] = "policy value"
     rule: str | ArrayLike | None = None
     threshold: float | None = None
+    calibrated: bool = field(default=True, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.rule is not None and self.threshold is not None:
@@ -83,6 +86,8 @@ class BudgetRule(Estimand):
     cost : str or array_like, optional
         A confounder or one number a row: the positive cost of treating the unit. Units are then
         treated in the order of predicted effect per cost.
+    calibrated : bool
+        As in :class:`~causal_ddpm.core.estimand.ATE`.
 
     Raises
     ------
@@ -93,6 +98,7 @@ class BudgetRule(Estimand):
     name: ClassVar[str] = "budget rule"
     budget: float | None = None
     cost: str | ArrayLike | None = None
+    calibrated: bool = field(default=True, kw_only=True)
 
     def __post_init__(self) -> None:
         budget = self.budget
