@@ -5,6 +5,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from causal_ddpm.core.coding import all_cells
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.factorial_data import FactorialData
 
@@ -80,3 +81,17 @@ def test_what_cannot_be_used_is_refused(columns, settings, sentence):
 def test_an_empty_frame_is_refused():
     with pytest.raises(DataError, match="the data have no rows"):
         FactorialData(frame().iloc[:0], ["sex"], "y")
+
+
+def test_covariates_and_weights_are_read_beside_the_factors():
+    df = frame(x=[0.5, np.nan, 1.0, 2.0], place=["u", "v", "u", "v"], w=[1.0, 2.0, 1.0, 1.0])
+    data = FactorialData(df, ["sex", "shown"], "y", covariates=["x", "place"], weights="w")
+    plain = FactorialData(df, ["sex", "shown"], "y")
+    assert data.covariates.names == ("x", "place")
+    assert plain.covariates.values.shape == (4, 0)
+    np.testing.assert_array_equal(data.weights, df["w"])
+    np.testing.assert_array_equal(plain.weights, np.ones(4))
+    assert data.fingerprint != plain.fingerprint
+    np.testing.assert_array_equal(all_cells(2)[data.cell_of_row], data.z)
+    with pytest.raises(DataError, match="more than one role"):
+        FactorialData(df, ["sex", "shown"], "y", covariates=["sex"])

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from causal_ddpm.core import checks
 from causal_ddpm.core.coding import MAX_FACTORS, Probability, probabilities
-from causal_ddpm.core.data import frame_with
+from causal_ddpm.core.covariates import Covariates
+from causal_ddpm.core.data import frame_with, read_covariates
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.synthetic import SYNTHETIC_MARKER
 
@@ -45,6 +46,11 @@ class FactorialData:
     baseline : mapping, optional
         From factor names to the value that is 0; by default the first in sorted order (0, False,
         "no" before "yes").
+    covariates : sequence of str
+        Columns measured before the assignment. They explain outcomes; no effect is adjusted by
+        need, since the factors were assigned at random.
+    weights : str, optional
+        Column of non-negative sampling weights.
 
     Attributes
     ----------
@@ -56,6 +62,10 @@ class FactorialData:
     z : ndarray of int, shape (n, k)
         Codes 0/1.
     outcome : ndarray, shape (n,)
+    covariates : Covariates
+        Shape (n, 0) when none were named.
+    weights : ndarray, shape (n,)
+        Ones when no column was given.
     p : ndarray, shape (k,)
         Assignment probabilities.
     clusters : ndarray of int, shape (n,), or None
@@ -80,10 +90,13 @@ class FactorialData:
         probability: Probability = 0.5,
         clusters: str | None = None,
         baseline: Mapping[str, Any] | None = None,
+        covariates: Sequence[str] = (),
+        weights: str | None = None,
     ):
         self.factors = _checked_names(factors)
-        extra = [] if clusters is None else [clusters]
-        frame = frame_with(df, [*self.factors, outcome, *extra])
+        others = (covariates,) if isinstance(covariates, str) else tuple(covariates)
+        extra = [name for name in (clusters, weights) if name is not None]
+        frame = frame_with(df, [*self.factors, outcome, *others, *extra])
         if not len(frame):
             raise DataError("the data have no rows", "at least one row a cell")
         chosen = _checked_baseline(baseline or {}, self.factors)
@@ -92,6 +105,14 @@ class FactorialData:
         self.levels: tuple[tuple[Any, Any], ...] = tuple(levels for _, levels in read)
         self.outcome_name, self.clusters_name = outcome, clusters
         self.outcome: Array = checks.finite_outcome(frame[outcome])
+        schema = tuple(checks.confounder_column(frame[name]) for name in others)
+        self.covariates: Covariates = read_covariates(frame, schema)
+        self.weights_name = weights
+        self.weights: Array = (
+            np.ones(len(frame))
+            if weights is None
+            else checks.positive_weights(frame[weights], False)
+        )
         self.p: Array = probabilities(probability, self.factors)
         self.clusters = None if clusters is None else checks.group_codes(frame[clusters])
         self.n, self.k = len(self.z), len(self.factors)
@@ -100,6 +121,11 @@ class FactorialData:
         self.fingerprint = self._hash()
         for array in (self.z, self.outcome, self.p):
             array.setflags(write=False)
+
+    @property
+    def cell_of_row(self) -> NDArray[np.int64]:
+        """Place of each row's cell in ``coding.all_cells(k)``, shape (n,)."""
+        return np.asarray(self.z @ (1 << np.arange(self.k - 1, -1, -1)), dtype=np.int64)
 
     def in_words(self) -> tuple[str, ...]:
         """One sentence a factor: its levels, its share of ones, and a share that surprises."""
@@ -129,7 +155,8 @@ class FactorialData:
         names = (*self.factors, self.outcome_name, repr(self.levels))
         digest.update("\x1f".join(names).encode())
         clusters = np.empty(0, dtype=np.int64) if self.clusters is None else self.clusters
-        for array in (self.z, self.outcome, clusters):
+        digest.update(repr(self.covariates.columns).encode())
+        for array in (self.z, self.outcome, self.covariates.values, self.weights, clusters):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
