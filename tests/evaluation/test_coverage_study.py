@@ -56,7 +56,7 @@ def test_groups_by_effect_are_compared_with_the_true_effects_of_their_rows(sourc
     truths = [numbers["truth"] for _, label, numbers in found if label != scores.BAND]
     effect = DRAW.mean[:, 1] - DRAW.mean[:, 0]
     predicted = nuisances.mean[:, 1] - nuisances.mean[:, 0]
-    scored = EffectScores.of(GATE(n_groups=4), DRAW.data, nuisances)
+    scored = EffectScores.of(GATE(n_groups=4), DRAW.data, nuisances, calibrated=True)
     np.testing.assert_array_equal(scored.predicted, predicted)
     codes = effect_groups(predicted, nuisances.fold_ids, DRAW.data.weights, 4)
     np.testing.assert_allclose(truths, [effect[codes == g].mean() for g in range(4)])
