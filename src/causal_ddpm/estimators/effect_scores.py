@@ -251,9 +251,9 @@ def group_means(
     ``member`` (n, G) is one where a row belongs to a group; ``wide`` are values for influence.
     """
     share = w @ member / w.sum()
-    means = (w * values) @ member / w.sum() / share
     wide = values if wide is None else wide
-    return means, _centred(member * (wide[:, None] - means) / share, w)
+    means, centres = ((w * v) @ member / w.sum() / share for v in (values, wide))
+    return means, member * (wide[:, None] - centres) / share
 
 
 def _centred(phi: Array, w: Array) -> Array:
