@@ -6,17 +6,27 @@ import pytest
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.estimand import ATE, ITT, LATE, QTE
 from causal_ddpm.dgp.catalog import design_by_name
-from causal_ddpm.dgp.instrument_design import INSTRUMENT, ONE_SIDED, InstrumentDesign
+from causal_ddpm.dgp.instrument_design import (
+    DEFIERS,
+    FIRST_STAGE,
+    INSTRUMENT,
+    ONE_SIDED,
+    WEAK_INSTRUMENT,
+    InstrumentDesign,
+)
 
 N = 60_000
 designs = pytest.mark.parametrize("design", [INSTRUMENT, ONE_SIDED], ids=lambda d: d.name)
+every = pytest.mark.parametrize(
+    "design", [INSTRUMENT, ONE_SIDED, WEAK_INSTRUMENT, DEFIERS], ids=lambda d: d.name
+)
 
 
 def _centred(values):
     assert abs(values.mean()) < 4 * values.std() / np.sqrt(len(values))
 
 
-@designs
+@every
 def test_what_is_known_given_x_and_z_is_true_of_the_rows(design):
     data = design.draw(N, seed=5).data
     x, z = data.covariates.values, data.instrument
@@ -79,3 +89,44 @@ def test_in_the_catalogue_and_honest_about_what_it_knows():
     assert INSTRUMENT.truth_of(ATE()).keys() == {"ATE"}
     with pytest.raises(DataError, match="no truth of QTE"):
         INSTRUMENT.truth_of(QTE())
+
+
+@every
+def test_the_first_stage_is_as_strong_as_it_says(design):
+    """Against the F of statsmodels, whose mean over draws is about 1 + n lambda."""
+    import statsmodels.api as sm
+
+    found, scaled = [], []
+    for seed in range(60):
+        draw = design.draw(1000, seed)
+        frame = draw.frame.drop(columns="y")
+        fit = sm.OLS(frame["d"], sm.add_constant(frame.drop(columns="d"))).fit()
+        found.append(fit.tvalues["z"] ** 2)
+        scaled.append(draw.truth.sample[FIRST_STAGE])
+    known = design.truth().value(FIRST_STAGE)
+    error = np.std(found) / np.sqrt(len(found))
+    assert np.mean(found) == pytest.approx(known, abs=4 * error + 0.01 * known)
+    assert np.corrcoef(found, scaled)[0, 1] > 0.999
+    assert (known < 10) == (design is WEAK_INSTRUMENT)
+
+
+def test_defiers_take_the_wald_ratio_away_from_the_late():
+    data, known = DEFIERS.draw(N, seed=8).data, DEFIERS.truth()
+    x, z = data.covariates.values, data.instrument
+    p = DEFIERS.instrument_probability(x)
+    weight = z / p - (1 - z) / (1 - p)
+    _centred(weight * data.outcome - known.value("ITT"))
+    moved = known.value("complier share") - known.value("defier share")
+    _centred(weight * data.treatment - moved)
+    assert known.value("Wald") == pytest.approx(known.value("ITT") / moved)
+    assert known.value("LATE") > 5 * known.value("Wald")
+    assert not known.efficiency_sd
+    assert DEFIERS.n_types == 4
+    np.testing.assert_allclose(DEFIERS.type_probability(x).sum(axis=1), 1)
+
+
+def test_a_draw_without_compliers_has_no_late_of_its_rows():
+    drawn = InstrumentDesign("none", strength=-9.0).draw(60, seed=1).truth
+    assert "LATE" not in drawn.sample
+    assert drawn.sample["complier share"] == 0.0
+    assert np.isfinite(list(drawn.sample.values())).all()

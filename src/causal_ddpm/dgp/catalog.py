@@ -24,11 +24,14 @@ from causal_ddpm.dgp.ai_adoption import AIAdoption
 from causal_ddpm.dgp.binary_outcome import BINARY_OUTCOME
 from causal_ddpm.dgp.clustered import CLUSTERED
 from causal_ddpm.dgp.confounded import BIMODAL, GAUSS, LINEAR, NO_EFFECT
+from causal_ddpm.dgp.did import BROKEN_TREND, DID, DIVERGING_TRENDS, DYNAMIC, HETEROGENEOUS
 from causal_ddpm.dgp.dose_design import DOSE
+from causal_ddpm.dgp.factor_panel import DONOR_POOL, INTERACTIVE
 from causal_ddpm.dgp.heavy_tails import HEAVY_TAILS
 from causal_ddpm.dgp.high_dimensional import HIGH_DIMENSIONAL
 from causal_ddpm.dgp.incomes import INCOMES
-from causal_ddpm.dgp.instrument_design import INSTRUMENT, ONE_SIDED
+from causal_ddpm.dgp.instrument_design import DEFIERS, INSTRUMENT, ONE_SIDED, WEAK_INSTRUMENT
+from causal_ddpm.dgp.staggered import STAGGERED
 from causal_ddpm.dgp.supply_demand import CURVED, LOG_LINEAR
 from causal_ddpm.dgp.three_arms import THREE_ARMS
 from causal_ddpm.dgp.weak_overlap import WEAK_OVERLAP
@@ -66,6 +69,15 @@ class KnownDesign(Design, Protocol):
 
     def truth(self) -> Truth:
         """Population values and equations, without a draw."""
+        ...
+
+
+class PanelDesign(KnownDesign, Protocol):
+    """A design of a panel, whose size is a number of units."""
+
+    @property
+    def n_units(self) -> int:
+        """Units of a draw that names no number."""
         ...
 
 
@@ -111,13 +123,17 @@ class Entry:
         return self.design.draw(self.n if n is None else n, seed)
 
 
+def _panel(design: PanelDesign, summary: str) -> Entry:
+    return Entry(design, "panel", summary, design.n_units, "units")
+
+
 _ENTRIES: tuple[Entry, ...] = (
     Entry(LINEAR, "confounded", "linear and easy: what goes wrong here goes wrong everywhere"),
     Entry(
         GAUSS, "confounded",
         "non-linear and heteroskedastic with varying effects: the standard test of a method",
     ),
-    Entry(BIMODAL, "confounded", "two modes a law: means say little, quantiles differ in sign"),
+    Entry(BIMODAL, "confounded", "two modes a law: low quantiles gain a third of the high"),
     Entry(NO_EFFECT, "confounded", "no effect on any unit's law: how often is one claimed?"),
     Entry(HEAVY_TAILS, "confounded", "t(3) noise: what outliers do to means and intervals"),
     Entry(WEAK_OVERLAP, "confounded", "weights of up to 50: what strong selection costs"),
@@ -129,9 +145,19 @@ _ENTRIES: tuple[Entry, ...] = (
     Entry(THREE_ARMS, "arms", "three arms, contrasts that differ by unit"),
     Entry(DOSE, "dose", "a dose whose response bends: a line through it misleads"),
     Entry(INSTRUMENT, "instrument", "a strong instrument: compliers differ from everyone"),
-    Entry(ONE_SIDED, "instrument", "nobody is treated unless encouraged: LATE equals ATT"),
+    Entry(ONE_SIDED, "instrument", "nobody is treated who was not encouraged"),
+    Entry(WEAK_INSTRUMENT, "instrument", "one unit in ten complies: intervals that must widen"),
+    Entry(DEFIERS, "instrument", "some do the opposite: no instrument finds the LATE"),
     Entry(LOG_LINEAR, "market", "supply and demand of constant elasticity", counts="markets"),
     Entry(CURVED, "market", "supply and demand whose elasticities vary", counts="markets"),
+    _panel(DID, "parallel trends and one start: the historic experiment, with noise"),
+    _panel(BROKEN_TREND, "all trends bend at the start: cells before treatment cannot tell"),
+    _panel(DIVERGING_TRENDS, "the treated drift away all along: trends are not parallel"),
+    _panel(HETEROGENEOUS, "effects differ with the unit: sample and population ATT differ"),
+    _panel(DYNAMIC, "an effect that builds up over the periods of treatment"),
+    _panel(STAGGERED, "cohorts with growing effects: two-way fixed effects mislead"),
+    _panel(INTERACTIVE, "the treated load more on two factors: parallel trends fail"),
+    _panel(DONOR_POOL, "one treated unit, 39 donors: the setting of synthetic control"),
 )  # fmt: skip
 
 
