@@ -84,12 +84,13 @@ class AIAdoption:
         outcomes = mean + _NOISE * rng.standard_normal(n)[:, None]
         frame = _frame(industry, z, d, outcomes[np.arange(n), d])
         known = self.truth()
+        sample = {**sample_effects(outcomes, d), **_by_industry(industry, np.diff(outcomes)[:, 0])}
         return Draw(
             frame=frame,
             data=CausalData(frame, "ai_adoption", "productivity", CONFOUNDERS, unit_id="firm_id"),
             truth=Truth(
-                self.name, known.population, sample_effects(outcomes, d), known.efficiency_sd,
-                EQUATIONS, seed_number(seed),
+                self.name, known.population, sample, known.efficiency_sd, EQUATIONS,
+                seed_number(seed),
             ),
             potential_outcomes=outcomes,
             mean=mean,
@@ -97,7 +98,7 @@ class AIAdoption:
         )  # fmt: skip
 
     def truth(self) -> Truth:
-        """Population effects and efficiency bounds, by deterministic integration."""
+        """Population effects, also by industry, and bounds, by deterministic integration."""
         return _population_truth(self.name)
 
 
@@ -172,6 +173,15 @@ def _effect(z: Array) -> Array:
     return 5 + 2 * z[:, 2] + 2 * np.tanh(z[:, 1])
 
 
+def _by_industry(industry: NDArray[np.int64], effect: Array) -> dict[str, float]:
+    """Mean effect in each industry that has a row."""
+    return {
+        f"GATE(industry = {name})": float(effect[industry == k].mean())
+        for k, name in enumerate(_INDUSTRIES)
+        if (industry == k).any()
+    }
+
+
 def _frame(industry: NDArray[np.int64], z: Array, d: NDArray[np.int64], y: Array) -> pd.DataFrame:
     columns = (
         np.arange(1, len(d) + 1), np.asarray(_INDUSTRIES, dtype=object)[industry], d, y,
@@ -185,10 +195,11 @@ def _population_truth(name: str) -> Truth:
     industry, z = _firms(_N_INTEGRATION, stream(0, "integration"))
     both = np.vstack([z, 2 * _MEANS[industry] - z])  # antithetic within each industry
     effect, e = _effect(both), _propensity(both)
+    groups = _by_industry(np.concatenate([industry, industry]), effect)
     variance = np.full((len(both), 2), _NOISE**2)
     return Truth(
         design=name,
-        population=mean_effects(effect, e),
+        population={**mean_effects(effect, e), **groups},
         efficiency_sd=efficiency_sds(effect, variance, e),
         equations=EQUATIONS,
     )
