@@ -4,7 +4,8 @@ Each check of a model runs it on a small simulated data set and raises ``Asserti
 sentence when it breaks a law that the estimators rely on: shapes, finite numbers, settings left
 untouched, same seed same bits, no dependence on ``n_jobs``, and no leak from a fold into its own
 predictions.
-:func:`check_design` compares what a design says of itself with its own potential outcomes.
+:func:`check_design` and :func:`check_panel_design` compare what a design says of itself with its
+own potential outcomes.
 
 Examples
 --------
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.protocols import Design, Learner, OutcomeModel, PropensityModel
+from causal_ddpm.dgp.panel_draw import PanelDraw
 from causal_ddpm.nuisance.folds import draw_folds
 
 Array = NDArray[np.float64]
@@ -175,6 +177,66 @@ def check_design(design: Design, n: int = 4_000, seed: int = 0) -> None:
     for arm in (0, 1):
         residual = outcomes[:, arm] - draw.mean[:, arm]
         _check_centred(residual, f"outcomes around the mean of arm {arm}", draw.data.clusters)
+
+
+def check_panel_design(design: Design, n: int = 400, seed: int = 0) -> None:
+    """Check a data-generating process of panels.
+
+    Its ``draw(n, seed)`` returns a :class:`~causal_ddpm.dgp.panel_draw.PanelDraw` of n units.
+
+    Parameters
+    ----------
+    design : Design
+    n : int
+        Units of the draw that is compared with the design's truth, within four standard errors.
+    seed : int
+
+    Raises
+    ------
+    AssertionError
+        With one sentence, at the first law that does not hold.
+    """
+    first, again, other = design.draw(30, seed), design.draw(30, seed), design.draw(30, seed + 1)
+    assert first.frame.equals(again.frame), "the same seed gave different panels"
+    assert not first.frame.equals(other.frame), "two seeds gave the same panel"
+    draw = design.draw(n, seed)
+    _check_cells(draw, n)
+    mean = draw.unit_effect[:, None] + draw.period_effect + draw.structure
+    assert np.allclose(draw.untreated, mean + draw.noise), "the parts do not add up to Y(0)"
+    unit, period = np.nonzero(draw.treated)
+    tau, cohort = draw.effect[unit, period], draw.cohort[unit]
+    groups = {"ATT": np.ones(len(tau), dtype=bool)}
+    groups |= {f"ATT(cohort={g})": cohort == g for g in np.unique(cohort)}
+    groups |= {f"ATT(event_time={k})": period - cohort == k for k in np.unique(period - cohort)}
+    assert draw.truth.sample.keys() == groups.keys(), "the truth has other groups than the cells"
+    for name, cells in groups.items():
+        sample, population = draw.truth.sample[name], draw.truth.population[name]
+        assert np.isclose(sample, tau[cells].mean()), f"the sample {name} is not that of the cells"
+        own = np.bincount(unit, np.where(cells, tau - population, 0.0), n)
+        centred = np.asarray(own, dtype=float)
+        _check_centred(centred, f"the effects around the population {name}", None)
+    for t in (0, draw.noise.shape[1] - 1):
+        levels = np.sort(draw.noise_law.cdf(draw.noise[:, t]))
+        gap = np.abs(levels - (np.arange(n) + 0.5) / n).max()
+        assert draw.noise_law.sd == 0 or gap < 2 / np.sqrt(n), "the noise has another law"
+
+
+def _check_cells(draw: PanelDraw, n: int) -> None:
+    """Check the frame of a panel against its cells."""
+    frame, n_periods = draw.frame, draw.untreated.shape[1]
+    assert draw.untreated.shape[0] == n, "the draw has another number of units"
+    assert np.isfinite(frame.to_numpy(dtype=float)).all(), "the frame is not finite everywhere"
+    order = (np.repeat(np.arange(n), n_periods), np.tile(np.arange(n_periods), n))
+    balanced = all(
+        np.array_equal(frame[c], v) for c, v in zip(("unit", "period"), order, strict=True)
+    )
+    assert balanced, "the frame is not balanced by unit and then period"
+    assert (frame.groupby("unit")["cohort"].nunique() == 1).all(), "a unit changes its cohort"
+    treated = (frame["cohort"] > 0) & (frame["period"] >= frame["cohort"])
+    assert np.array_equal(frame["treated"], treated), "treated cells are not those of the cohorts"
+    assert (draw.effect[~draw.treated] == 0).all(), "an untreated cell has an effect"
+    y = frame["y"].to_numpy().reshape(n, n_periods)
+    assert np.array_equal(y, draw.untreated + draw.effect), "y is not Y(0) plus the effect"
 
 
 def _check_centred(values: Array, what: str, clusters: NDArray[np.int64] | None) -> None:

@@ -19,6 +19,7 @@ from causal_ddpm.dgp.did import (
 from causal_ddpm.dgp.factor_panel import DONOR_POOL, INTERACTIVE, FactorPanel
 from causal_ddpm.dgp.panel_draw import NEVER, NoiseLaw, average_effects
 from causal_ddpm.dgp.staggered import STAGGERED
+from causal_ddpm.testing import check_panel_design
 
 DESIGNS = (
     DID, BROKEN_TREND, DIVERGING_TRENDS, HETEROGENEOUS, DYNAMIC, STAGGERED, INTERACTIVE, DONOR_POOL,
@@ -30,32 +31,81 @@ def wide(frame, column):
     return frame.pivot(index="unit", columns="period", values=column).to_numpy()
 
 
-def check_parts(drawn):
-    """A balanced panel in which every cell is the sum of its parts."""
-    frame, (n, n_periods) = drawn.frame, drawn.untreated.shape
-    assert list(frame["unit"]) == [i for i in range(n) for _ in range(n_periods)]
-    assert list(frame["period"]) == list(range(n_periods)) * n
-    assert (frame.groupby("unit")["cohort"].nunique() == 1).all()
-    first = frame[frame["treated"] == 1].groupby("unit")["period"].min()
-    treated_units = frame.loc[frame["cohort"] != NEVER].drop_duplicates("unit").set_index("unit")
-    pd.testing.assert_series_equal(first, treated_units["cohort"], check_names=False)
-    assert (frame.groupby("unit")["treated"].diff().dropna() >= 0).all()  # treated once, always
-    np.testing.assert_array_equal(wide(frame, "treated") == 1, drawn.treated)
-    np.testing.assert_array_equal(wide(frame, "y"), drawn.outcome)
-    assert (drawn.effect[~drawn.treated] == 0).all()
-    parts = drawn.unit_effect[:, None] + drawn.period_effect + drawn.structure + drawn.noise
-    np.testing.assert_allclose(drawn.untreated, parts, atol=1e-12)
-    np.testing.assert_allclose(drawn.untreated_mean + drawn.noise, drawn.untreated, atol=1e-12)
-    assert np.isfinite(frame.to_numpy(dtype=float)).all()
-
-
 @every
-@settings(max_examples=6)
-@given(n=st.integers(8, 30), seed=st.integers(0, 10**6))
-def test_every_panel_is_balanced_and_made_of_its_parts(design, n, seed):
-    drawn = design.draw(n, seed)
-    assert len(drawn.frame) == n * drawn.untreated.shape[1]
-    check_parts(drawn)
+def test_every_design_passes_the_importable_check(design):
+    check_panel_design(design)
+
+
+@settings(max_examples=15)
+@given(
+    n_periods=st.integers(2, 8),
+    numbers=st.lists(st.floats(-2, 2), min_size=5, max_size=5),
+    remaining=st.floats(0, 0.9),
+    seed=st.integers(0, 10**6),
+    data=st.data(),
+)
+def test_panels_of_all_shapes_are_made_of_their_parts(n_periods, numbers, remaining, seed, data):
+    effect, trend, trend_break, divergence, heterogeneity = numbers
+    start = data.draw(st.integers(1, n_periods - 1))
+    design = DifferenceInDifferences(
+        "any", n_periods=n_periods, start=start, effect=effect, trend=trend, noise_sd=0.5,
+        trend_break=trend_break, divergence=divergence, heterogeneity=heterogeneity,
+        remaining=remaining,
+    )  # fmt: skip
+    drawn = design.draw(12, seed)
+    g, t, x = drawn.cohort > 0, np.arange(n_periods), wide(drawn.frame, "x")
+    k = t - start
+    expected = drawn.unit_effect[:, None] + trend * t + trend_break * np.maximum(k + 1, 0)
+    expected = expected + divergence * np.outer(g, t) + 1.1 * x + drawn.noise
+    np.testing.assert_allclose(drawn.untreated, expected, atol=1e-12)
+    tau = effect * (1 - remaining ** (np.maximum(k, 0) + 1.0))
+    tau = np.outer(1 + heterogeneity * drawn.unit_effect, tau) * np.outer(g, k >= 0)
+    np.testing.assert_allclose(wide(drawn.frame, "y"), expected + tau, atol=1e-12)
+
+
+class Misreported:
+    """A design whose draws are tampered with on the way out."""
+
+    def __init__(self, change):
+        self.change = change
+
+    def draw(self, n, seed):
+        return self.change(STAGGERED.draw(n, seed))
+
+
+def with_frame(**columns):
+    return lambda drawn: replace(drawn, frame=drawn.frame.assign(**columns))
+
+
+def with_truth(**changed):
+    return lambda drawn: replace(drawn, truth=replace(drawn.truth, **changed))
+
+
+WRONG = dict.fromkeys(STAGGERED.truth().population, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda d: STAGGERED.draw(d.untreated.shape[0], 3), "two seeds gave the same panel"),
+        (lambda d: STAGGERED.draw(d.untreated.shape[0], None), "the same seed gave different"),
+        (lambda d: STAGGERED.draw(d.untreated.shape[0] + 1, int(d.truth.seed)), "number of units"),
+        (with_frame(extra=np.inf), "not finite everywhere"),
+        (lambda d: replace(d, frame=d.frame[::-1]), "not balanced"),
+        (with_frame(cohort=lambda f: f["cohort"] + f["period"]), "changes its cohort"),
+        (with_frame(treated=0), "treated cells are not those"),
+        (lambda d: replace(d, effect=d.effect + 1), "an untreated cell has an effect"),
+        (with_frame(y=0.0), "y is not"),
+        (lambda d: replace(d, unit_effect=d.unit_effect + 1), "do not add up"),
+        (with_truth(sample={"ATT": 1.0}), "other groups than the cells"),
+        (with_truth(sample=WRONG), "the sample ATT is not that of the cells"),
+        (with_truth(population=WRONG), "around the population ATT are not centred"),
+        (lambda d: replace(d, noise_law=NoiseLaw(2.0)), "the noise has another law"),
+    ],
+)
+def test_the_importable_check_finds_what_is_wrong(change, sentence):
+    with pytest.raises(AssertionError, match=sentence):
+        check_panel_design(Misreported(change))
 
 
 @every
