@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "causal_ddpm.core.aliases": ["AliasStructure", "alias_structure"],
     "causal_ddpm.core.combine": ["combine_estimates"],
     "causal_ddpm.core.data": ["CausalData"],
     "causal_ddpm.core.errors": [
@@ -51,6 +52,7 @@ _HOMES = {
         "TrimmedATE",
     ],
     "causal_ddpm.core.estimate": ["EffectCurve", "Estimate"],
+    "causal_ddpm.core.factorial_data": ["FactorialData"],
     "causal_ddpm.dgp.ai_adoption": ["AIAdoption"],
     "causal_ddpm.dgp.catalog": ["catalog"],
     "causal_ddpm.dgp.factorial": ["FactorialModel"],
@@ -84,7 +86,10 @@ _HOMES = {
     ],
     "causal_ddpm.estimators.counterfactual": ["JointEffects", "joint_effects"],
     "causal_ddpm.estimators.curves": ["distribution_curves", "effect_curve"],
+    "causal_ddpm.estimators.factorial": ["FactorialFit"],
+    "causal_ddpm.estimators.factorial_ols": ["factorial_ols"],
     "causal_ddpm.estimators.iv": ["ConfidenceSet", "anderson_rubin"],
+    "causal_ddpm.estimators.lenth": ["LenthTest", "lenth_test"],
     "causal_ddpm.evaluation.analysis": ["Analysis", "analyse"],
     "causal_ddpm.evaluation.augmentation": ["Augmented", "augment"],
     "causal_ddpm.evaluation.augmentation_check": ["AugmentationCheck", "augmentation_check"],
@@ -111,6 +116,10 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 # The same table once more, for type checkers and editors, which read no dictionaries; a test
 # keeps the two equal.
 if TYPE_CHECKING:
+    from causal_ddpm.core.aliases import (
+        AliasStructure as AliasStructure,
+        alias_structure as alias_structure,
+    )
     from causal_ddpm.core.combine import combine_estimates as combine_estimates
     from causal_ddpm.core.data import CausalData as CausalData
     from causal_ddpm.core.errors import (
@@ -152,6 +161,7 @@ if TYPE_CHECKING:
         TrimmedATE as TrimmedATE,
     )
     from causal_ddpm.core.estimate import EffectCurve as EffectCurve, Estimate as Estimate
+    from causal_ddpm.core.factorial_data import FactorialData as FactorialData
     from causal_ddpm.dgp.ai_adoption import AIAdoption as AIAdoption
     from causal_ddpm.dgp.catalog import catalog as catalog
     from causal_ddpm.dgp.factorial import FactorialModel as FactorialModel
@@ -209,10 +219,13 @@ if TYPE_CHECKING:
         distribution_curves as distribution_curves,
         effect_curve as effect_curve,
     )
+    from causal_ddpm.estimators.factorial import FactorialFit as FactorialFit
+    from causal_ddpm.estimators.factorial_ols import factorial_ols as factorial_ols
     from causal_ddpm.estimators.iv import (
         ConfidenceSet as ConfidenceSet,
         anderson_rubin as anderson_rubin,
     )
+    from causal_ddpm.estimators.lenth import LenthTest as LenthTest, lenth_test as lenth_test
     from causal_ddpm.evaluation.analysis import Analysis as Analysis, analyse as analyse
     from causal_ddpm.evaluation.augmentation import Augmented as Augmented, augment as augment
     from causal_ddpm.evaluation.augmentation_check import (
