@@ -31,6 +31,7 @@ from causal_ddpm.dgp.heavy_tails import HEAVY_TAILS
 from causal_ddpm.dgp.high_dimensional import HIGH_DIMENSIONAL
 from causal_ddpm.dgp.incomes import INCOMES
 from causal_ddpm.dgp.instrument_design import DEFIERS, INSTRUMENT, ONE_SIDED, WEAK_INSTRUMENT
+from causal_ddpm.dgp.mixed_table import MIXED_TABLE
 from causal_ddpm.dgp.staggered import STAGGERED
 from causal_ddpm.dgp.supply_demand import CURVED, LOG_LINEAR
 from causal_ddpm.dgp.three_arms import THREE_ARMS
@@ -150,6 +151,7 @@ _ENTRIES: tuple[Entry, ...] = (
     Entry(DEFIERS, "instrument", "some do the opposite: no instrument finds the LATE"),
     Entry(LOG_LINEAR, "market", "supply and demand of constant elasticity", counts="markets"),
     Entry(CURVED, "market", "supply and demand whose elasticities vary", counts="markets"),
+    Entry(MIXED_TABLE, "mixed", "columns of every kind: can a generator make such a table?"),
     _panel(DID, "parallel trends and one start: the historic experiment, with noise"),
     _panel(BROKEN_TREND, "all trends bend at the start: cells before treatment cannot tell"),
     _panel(DIVERGING_TRENDS, "the treated drift away all along: trends are not parallel"),
