@@ -56,6 +56,7 @@ _HOMES = {
     "causal_ddpm.dgp.ai_adoption": ["AIAdoption"],
     "causal_ddpm.dgp.catalog": ["catalog"],
     "causal_ddpm.dgp.factorial": ["FactorialModel"],
+    "causal_ddpm.dgp.fractions": ["fractional_factorial"],
     "causal_ddpm.dgp.supply_demand": ["SupplyDemand"],
     "causal_ddpm.dgp.torch_dataset": ["DID_Dataset"],
     "causal_ddpm.diffusion.batches": ["TrainingGroup"],
@@ -165,6 +166,7 @@ if TYPE_CHECKING:
     from causal_ddpm.dgp.ai_adoption import AIAdoption as AIAdoption
     from causal_ddpm.dgp.catalog import catalog as catalog
     from causal_ddpm.dgp.factorial import FactorialModel as FactorialModel
+    from causal_ddpm.dgp.fractions import fractional_factorial as fractional_factorial
     from causal_ddpm.dgp.supply_demand import SupplyDemand as SupplyDemand
     from causal_ddpm.dgp.torch_dataset import DID_Dataset as DID_Dataset
     from causal_ddpm.diffusion.batches import TrainingGroup as TrainingGroup

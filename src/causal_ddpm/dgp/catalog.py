@@ -27,6 +27,7 @@ from causal_ddpm.dgp.confounded import BIMODAL, GAUSS, LINEAR, NO_EFFECT
 from causal_ddpm.dgp.did import BROKEN_TREND, DID, DIVERGING_TRENDS, DYNAMIC, HETEROGENEOUS
 from causal_ddpm.dgp.dose_design import DOSE
 from causal_ddpm.dgp.factor_panel import DONOR_POOL, INTERACTIVE
+from causal_ddpm.dgp.factorial_designs import FACTORIAL, FRACTIONAL_FACTORIAL
 from causal_ddpm.dgp.heavy_tails import HEAVY_TAILS
 from causal_ddpm.dgp.high_dimensional import HIGH_DIMENSIONAL
 from causal_ddpm.dgp.incomes import INCOMES
@@ -160,6 +161,11 @@ _ENTRIES: tuple[Entry, ...] = (
     _panel(STAGGERED, "cohorts with growing effects: two-way fixed effects mislead"),
     _panel(INTERACTIVE, "the treated load more on two factors: parallel trends fail"),
     _panel(DONOR_POOL, "one treated unit, 39 donors: the setting of synthetic control"),
+    Entry(FACTORIAL, "factorial", "three factors crossed: simple and average effects differ"),
+    Entry(
+        FRACTIONAL_FACTORIAL, "factorial",
+        "half the cells of four factors: pairs of interactions look alike",
+    ),
 )  # fmt: skip
 
 
