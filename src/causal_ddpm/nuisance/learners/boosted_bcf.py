@@ -18,6 +18,7 @@ from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.protocols import Array
 from causal_ddpm.nuisance.boosting import FittedTrees, TreeSettings, boost_session
 from causal_ddpm.nuisance.logistic import FittedLogistic, fit_logistic
+from causal_ddpm.nuisance.screening import Screen, screen
 
 PROGNOSTIC_TREES = TreeSettings(
     n_trees=60, learning_rate=0.06, leaves=8, min_leaf=10, l2=2, row_share=0.8, column_share=0.6
@@ -30,15 +31,17 @@ _PROPENSITY_BOUND = 0.03
 
 @dataclass(frozen=True, eq=False)
 class FittedBoostedBCF:
-    """Propensity, prognostic surface and effect."""
+    """Propensity, prognostic surface and effect; the latter two see screened columns."""
 
     propensity: FittedLogistic
     prognostic: FittedTrees
     effect: FittedTrees
+    screen: Screen = field(default_factory=Screen)
 
     def predict(self, x: Array) -> Array:
         """Means under both arms, shape (n, 2)."""
         e = _bounded(self.propensity, x)
+        x = self.screen(x)
         mu, tau = self.prognostic.predict(np.column_stack([x, e])), self.effect.predict(x)
         return np.column_stack([mu + (a - e) * tau for a in (0, 1)])
 
@@ -72,6 +75,8 @@ class BoostedBCF:
         d = arm - e
         leverage = d**2 if weights is None else weights * d**2
         leverage = leverage / leverage.mean()
+        kept = screen(x, arm, y, weights)
+        x = kept(x)
         mu = boost_session(np.column_stack([x, e]), self.prognostic, seed)
         tau = boost_session(x, self.effect, seed + 1)
         mu.recentre(y, weights)
@@ -79,7 +84,7 @@ class BoostedBCF:
         for _ in range(self.rounds):
             mu.advance(y - d * tau.scores, weights)
             tau.advance((y - mu.scores) / d, leverage)
-        return FittedBoostedBCF(propensity, mu.freeze(), tau.freeze())
+        return FittedBoostedBCF(propensity, mu.freeze(), tau.freeze(), kept)
 
 
 def require_both_arms(arm: NDArray[np.int64]) -> None:
