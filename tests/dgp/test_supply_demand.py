@@ -41,6 +41,18 @@ def test_the_truth_is_a_mean_over_markets(design):
     assert drawn.truth.sample["price"] == pytest.approx(drawn.frame["price"].mean())
 
 
+def test_the_log_linear_truth_is_the_textbook_one():
+    """Given income, log price is a mixture of two normals: E[exp] in closed form."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
+    weights, size = weights / weights.sum(), np.exp(0.15 * nodes)
+    boom = 0.3 * 1.2 * size - 0.15 * 0.8 * size
+    noise = ((0.3 - 0.15 * 0.3) ** 2 + 0.15**2) * size**2
+    gap = 0.6 + 0.8 * 0.5 * nodes + 0.7 * np.log(1.2)
+    variance = (noise + (0.7 * 0.5) ** 2) / 1.6**2
+    expected = weights @ (np.exp(gap / 1.6 + variance / 2) * np.cosh(boom / 1.6))
+    assert LOG_LINEAR.truth().value("price(tax=0.2)") == pytest.approx(expected, rel=3e-4)
+
+
 @both
 def test_shocks_are_centred_given_the_shifters_and_joint(design):
     drawn = design.draw(40_000, 4)

@@ -107,7 +107,8 @@ class ConfoundedDesign:
             frame = frame.assign(cluster=clusters)
         known = self.truth()
         truth = Truth(
-            design=self.name, population=known.population, sample=sample_effects(outcomes, d),
+            design=self.name, population=known.population,
+            sample={**sample_effects(outcomes, d), **self._sample_quantiles(outcomes)},
             efficiency_sd={} if clusters is not None else known.efficiency_sd,
             equations=self.equations, seed=seed_number(seed),
         )  # fmt: skip
@@ -125,6 +126,13 @@ class ConfoundedDesign:
             mean=np.column_stack([self.law(x, a).mean() for a in (0, 1)]),
             propensity=self.propensity(x),
         )
+
+    def _sample_quantiles(self, outcomes: Array) -> dict[str, float]:
+        """Quantile effects of the rows drawn, where outcomes have densities."""
+        if not self.population().continuous:
+            return {}
+        q0, q1 = np.quantile(outcomes, QUANTILE_LEVELS, axis=0).T
+        return dict(zip(QTE(QUANTILE_LEVELS).labels, map(float, q1 - q0), strict=True))
 
     def truth(self) -> Truth:
         """Population effects and efficiency bounds, by deterministic integration over x."""

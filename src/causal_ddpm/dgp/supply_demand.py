@@ -25,6 +25,7 @@ from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.random import Seed, stream
 from causal_ddpm.core.truth import Truth
 from causal_ddpm.dgp.draw import checked_size, seed_number
+from causal_ddpm.dgp.population import normal_points
 
 Array = NDArray[np.float64]
 
@@ -40,7 +41,6 @@ EQUATIONS = (
     "b = +1 or -1 with probability 1/2, e_1, e_2 ~ N(0, 1)",
 )
 
-_N_INTEGRATION = 2**18
 _REACH = 2.8
 _CHUNK = 2048  # markets solved at once: their arrays stay in the processor's cache
 
@@ -91,11 +91,19 @@ class SupplyDemand:
         """Draw n markets in equilibrium; the same seed gives the same markets."""
         shifters, shocks = _exogenous(checked_size(n), stream(seed, "design", self.name))
         price, quantity = self.equilibrium(shifters, shocks)
+        sample = {**_means(price, quantity, 0.0), **self._taxed(shifters, shocks)}
         frame = pd.DataFrame(np.column_stack([price, quantity, shifters]), columns=list(COLUMNS))
         known = self.truth()
-        sample = {"price": float(price.mean()), "quantity": float(quantity.mean())}
         truth = Truth(self.name, known.population, sample, {}, EQUATIONS, seed_number(seed))
         return MarketDraw(frame, truth, shocks)
+
+    def _taxed(self, shifters: Array, shocks: Array) -> dict[str, float]:
+        """Mean prices and quantities of the same markets under each of :data:`TAXES`."""
+        return {
+            label: value
+            for tax in TAXES
+            for label, value in _means(*self.equilibrium(shifters, shocks, tax), tax).items()
+        }
 
     def equilibrium(self, shifters: Array, shocks: Array, tax: float = 0.0) -> tuple[Array, Array]:
         """Price that buyers pay and quantity, by bisection.
@@ -137,7 +145,10 @@ class SupplyDemand:
         return p
 
     def truth(self) -> Truth:
-        """Population means of price and quantity, without and with the taxes of ``TAXES``."""
+        """Population means of price and quantity, without and with the taxes of ``TAXES``.
+
+        By deterministic integration over shifters and shocks.
+        """
         return _population_truth(self)
 
 
@@ -149,20 +160,30 @@ def _exogenous(n: int, rng: np.random.Generator) -> tuple[Array, Array]:
     """Shifters (n, 2) and shocks (n, 2)."""
     shifters = 0.5 * rng.standard_normal((n, 2))
     boom = rng.choice([-1.0, 1.0], n)
-    e = rng.standard_normal((n, 2))
+    return shifters, _shocks(shifters, boom, rng.standard_normal((n, 2)))
+
+
+def _shocks(shifters: Array, boom: Array, e: Array) -> Array:
+    """u_d and u_s, shape (n, 2)."""
     size = np.exp(0.3 * shifters[:, 0])
     u_d = 0.3 * size * (1.2 * boom + e[:, 0])
     u_s = 0.15 * size * (0.8 * boom + 0.3 * e[:, 0] + e[:, 1])
-    return shifters, np.column_stack([u_d, u_s])
+    return np.column_stack([u_d, u_s])
+
+
+def _means(price: Array, quantity: Array, tax: float) -> dict[str, float]:
+    """Mean price and quantity, under their labels."""
+    label = f"(tax={tax:g})" if tax else ""
+    return {f"price{label}": float(price.mean()), f"quantity{label}": float(quantity.mean())}
 
 
 @cache
 def _population_truth(design: SupplyDemand) -> Truth:
-    shifters, shocks = _exogenous(_N_INTEGRATION, stream(0, "integration"))
+    z = normal_points(4)
+    both = np.vstack([z, z])
+    shifters, boom = 0.5 * both[:, :2], np.repeat([-1.0, 1.0], len(z))
+    shocks = _shocks(shifters, boom, both[:, 2:])
     population = {}
     for tax in (0.0, *TAXES):
-        price, quantity = design.equilibrium(shifters, shocks, tax)
-        label = f"(tax={tax:g})" if tax else ""
-        population[f"price{label}"] = float(price.mean())
-        population[f"quantity{label}"] = float(quantity.mean())
+        population |= _means(*design.equilibrium(shifters, shocks, tax), tax)
     return Truth(design.name, population, equations=EQUATIONS)
