@@ -17,6 +17,7 @@ assumption, under which cells that were never run can be predicted.
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +79,7 @@ def factorial_ols(data: FactorialData, order: int = 2) -> FactorialFit:
     scaled = _scaled_residual(data, q, residual)
     influence = data.n * np.linalg.solve(r, (q * scaled[:, None]).T).T
     kind = "cluster-robust" if data.clusters is not None else "HC2"
-    coefficients = coefficient_estimate(
+    estimate = coefficient_estimate(
         data,
         terms,
         values,
@@ -87,7 +88,9 @@ def factorial_ols(data: FactorialData, order: int = 2) -> FactorialFit:
         df=_degrees_of_freedom(data, len(terms)),
         warnings=_notes(data),
     )
-    return FactorialFit(data, terms, coefficients)
+    if order < data.k:
+        estimate = replace(estimate, assumptions=(*estimate.assumptions, _negligible(order)))
+    return FactorialFit(data, terms, estimate)
 
 
 def _checked_terms(data: FactorialData, order: int) -> tuple[Term, ...]:
@@ -146,6 +149,14 @@ def _scaled_residual(data: FactorialData, q: Array, residual: Array) -> Array:
         )
     # influence_covariance multiplies by n / (n - 1), which HC2 does not know
     return np.asarray(residual * np.sqrt((n - 1) / n / left))
+
+
+def _negligible(order: int) -> str:
+    """Average effects of independently assigned factors do without it, all else needs it."""
+    return (
+        f"Interactions of more than {order} factor{'s' * (order > 1)} are negligible: for 0/1 "
+        "coefficients, cell means and whatever comes from a fraction."
+    )
 
 
 def _degrees_of_freedom(data: FactorialData, n_coefficients: int) -> float:
