@@ -255,6 +255,21 @@ def test_bands_and_unknown_bounds_are_set_beside_the_oracle():
     assert found["share_that_holds"] == pytest.approx(2 / 3)
 
 
+def test_the_oracle_on_the_same_draws_stands_beside_the_others():
+    """Draws 0 to 49 of the oracle are right but for one; the other method has draws 0 to 19."""
+    oracle = _made_up(np.arange(50) != 7, "oracle")
+    table = summarize(pd.concat([oracle, _made_up(np.arange(20) < 15, "full")]))
+    found = table.set_index("method")["oracle_coverage"]
+    assert found["full"] == pytest.approx(19 / 20)
+    assert found["oracle"] == pytest.approx(49 / 50)
+    more = _made_up(np.arange(60) < 55, "full")  # ten draws the oracle has not seen
+    table = summarize(pd.concat([oracle, more])).set_index("method")
+    assert np.isnan(table.loc["full", "oracle_coverage"])
+    bands = [_made_up(np.ones(50) > 0, m, label=scores.BAND) for m in ("oracle", "full")]
+    table = summarize(pd.concat([oracle, *bands])).set_index(["method", "label"])
+    assert table.loc[("full", scores.BAND), "oracle_coverage"] == 1.0
+
+
 def test_the_page_says_how_it_was_made_and_what_fails():
     rows = [_made_up(np.arange(50) < 48), _made_up(np.arange(50) < 30, "light", "ATT", "ATT")]
     text = markdown.page(summarize(pd.concat(rows)), "causal-ddpm study coverage --table x")

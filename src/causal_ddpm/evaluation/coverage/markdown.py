@@ -16,10 +16,11 @@ _SHOWN = {
     "rmse": "RMSE",
     "coverage": "coverage",
     "coverage_error": "+-",
+    "oracle_coverage": "oracle, same draws",
     "width_ratio": "width / bound",
     "verdict": "verdict",
 }
-_DIGITS = {"bias": 3, "sd": 3, "RMSE": 3, "SE / sd": 2, "coverage": 3, "+-": 3, "width / bound": 2}
+_DIGITS = {"SE / sd": 2, "width / bound": 2}
 
 
 def page(table: pd.DataFrame, command: str) -> str:
@@ -132,6 +133,7 @@ logistic regressions on powers of the covariates with a normal law, so that scor
 from learning. With R draws the Monte Carlo error of a coverage is sqrt(.95 x .05 / R); an entry
 **fails** when .95 lies outside coverage +- 2.6 errors, or coverage is below .92; with fewer than 50
 draws it is open. `(band)` is the simultaneous band over all entries of an estimate. SE / sd is the
-mean standard error over the Monte Carlo sd; width / bound compares the mean width with that of the
-efficiency bound where the
-design knows it, else with the width under oracle nuisances."""
+mean standard error over the Monte Carlo sd; `oracle, same draws` is the coverage with true nuisances
+on the very draws of the row, so that bad luck can be told from bad intervals; width / bound compares
+the mean width with that of the efficiency bound where the design knows it, else with the width under
+oracle nuisances."""
