@@ -128,12 +128,12 @@ def _cell(value: object, column: str) -> str:
 
 
 _INTRODUCTION = """Estimates and 95 % intervals on draws of designs whose truth is known. `full` is
-the default pipeline; `oracle` gives the estimators the true nuisances, `light` gives them ridge and
-logistic regressions on powers of the covariates with a normal law, so that scores are judged apart
-from learning. With R draws the Monte Carlo error of a coverage is sqrt(.95 x .05 / R); an entry
-**fails** when .95 lies outside coverage +- 2.6 errors, or coverage is below .92; with fewer than 50
-draws it is open. `(band)` is the simultaneous band over all entries of an estimate. SE / sd is the
-mean standard error over the Monte Carlo sd; `oracle, same draws` is the coverage with true nuisances
-on the very draws of the row, so that bad luck can be told from bad intervals; width / bound compares
-the mean width with that of the efficiency bound where the design knows it, else with the width under
-oracle nuisances."""
+the default pipeline; `oracle` gives the estimators the true nuisances, `light` gives them ridge
+and logistic regressions on powers of the covariates with a normal law, so that scores are judged
+apart from learning. With R draws the Monte Carlo error of a coverage is sqrt(.95 x .05 / R); an
+entry **fails** when .95 lies outside coverage +- 2.6 errors, or coverage is below .92; with
+fewer than 50 draws it is open. `(band)` is the simultaneous band over all entries of an
+estimate. SE / sd is the mean standard error over the Monte Carlo sd; `oracle, same draws` is the
+coverage with true nuisances on the very draws of the row, so that bad luck can be told from bad
+intervals; width / bound compares the mean width with that of the efficiency bound where the
+design knows it, else with the width under oracle nuisances."""
