@@ -5,7 +5,7 @@ sentence when it breaks a law that the estimators rely on: shapes, finite number
 untouched, same seed same bits, no dependence on ``n_jobs``, and no leak from a fold into its own
 predictions.
 :func:`check_design` and :func:`check_panel_design` compare what a design says of itself with its
-own potential outcomes.
+own potential outcomes, :func:`check_truth` compares every number of its truth with brute force.
 
 Examples
 --------
@@ -237,6 +237,43 @@ def _check_cells(draw: PanelDraw, n: int) -> None:
     assert (draw.effect[~draw.treated] == 0).all(), "an untreated cell has an effect"
     y = frame["y"].to_numpy().reshape(n, n_periods)
     assert np.array_equal(y, draw.untreated + draw.effect), "y is not Y(0) plus the effect"
+
+
+def check_truth(design: Design, size: int, n_draws: int, seed: int = 0) -> None:
+    """Check the population values of a design by brute force.
+
+    A draw's sample values are averages over its own rows, from potential outcomes that only a
+    simulator has. Their mean over many draws is therefore the population value, up to a Monte Carlo
+    error that the spread between the draws tells: a t test of every value, at one in 100,000.
+
+    Parameters
+    ----------
+    design : Design
+        Its draws have a ``truth`` with ``population`` and ``sample``.
+    size : int
+        Size of one draw; large, where a value is a quantile or a ratio.
+    n_draws : int
+        At least 10.
+    seed : int
+        Of the first draw; each further one adds one.
+
+    Raises
+    ------
+    AssertionError
+        With one sentence, at the first value that is not what the draws say.
+    """
+    from scipy.stats import t as student
+
+    truths = [design.draw(size, seed + k).truth for k in range(n_draws)]
+    for label, value in truths[0].population.items():
+        found = np.array([truth.sample[label] for truth in truths if label in truth.sample])
+        assert len(found) >= 10, f"the draws have no sample value of '{label}'"
+        error = found.std(ddof=1) / np.sqrt(len(found))
+        allowed = student.isf(0.5e-5, len(found) - 1) * error + 1e-9 * max(1.0, abs(value))
+        assert abs(found.mean() - value) <= allowed, (
+            f"the population value of '{label}' is {value:.6g}, but {len(found)} draws say "
+            f"{found.mean():.6g} with standard error {error:.2g}"
+        )
 
 
 def _check_centred(values: Array, what: str, clusters: NDArray[np.int64] | None) -> None:
