@@ -103,6 +103,24 @@ def test_average_effects_weigh_cells_by_their_probabilities():
     assert effect.details["probability"] == {"a": 0.3, "b": 0.5, "c": 0.6}
 
 
+def test_marginal_means_average_cells_over_the_other_factors():
+    data = draw()[1]
+    fit = factorial_ols(data, 3)
+    means = fit.marginal_means(["c", "a"])
+    assert means.labels[1] == "mean(c=0,a=1)"
+    cells, chance = all_cells(3), [1 - data.p[1], data.p[1]]
+    for (c, a), value in zip(all_cells(2), means.values, strict=True):
+        inside = (cells[:, 2] == c) & (cells[:, 0] == a)
+        assert value == pytest.approx(fit.cell_means().values[inside] @ chance)
+    gap = fit.marginal_means(["b"]).contrast([-1, 1])
+    assert gap.value == pytest.approx(fit.effects().values[1])
+    assert gap.std_error == pytest.approx(fit.effects().std_error[1])
+    with pytest.raises(
+        DataError, match="the factors are 'a' and 'a'; expected different ones of a"
+    ):
+        fit.marginal_means(["a", "a"])
+
+
 def test_effects_and_cells_combine_and_are_adjusted_for_multiplicity():
     data = draw()[1]
     fit = factorial_ols(data)

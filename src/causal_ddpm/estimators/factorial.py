@@ -129,6 +129,36 @@ class FactorialFit:
         labels = [cell_label(cell, self.data.factors) for cell in z]
         return replace(self.coefficients.contrast(weights, labels), estimand="cell means")
 
+    def marginal_means(self, factors: Sequence[str]) -> Estimate:
+        """Mean outcomes at the levels of some factors, averaged over the assignment of all others.
+
+        In the average coding that is the sum over terms of these factors alone.
+
+        Parameters
+        ----------
+        factors : sequence of str
+            Labels are ``mean(a=1,b=0)``, the last factor changing fastest.
+
+        Raises
+        ------
+        DataError
+            For a factor that there is not, one named twice, or none.
+        """
+        names = self.data.factors
+        if not factors or len(set(factors)) < len(factors) or not set(factors) <= set(names):
+            raise DataError(
+                f"the factors are {' and '.join(map(repr, factors)) or 'none'}",
+                f"different ones of {', '.join(names)}",
+            )
+        places = [names.index(name) for name in factors]
+        combos = all_cells(len(places))
+        z = np.zeros((len(combos), self.data.k))
+        z[:, places] = combos
+        averaged = [set(term) <= set(places) for term in self.terms]
+        weights = cell_weights(z, self.terms, self.data.p, "ame") * averaged
+        labels = [cell_label(cell, factors) for cell in combos]
+        return replace(self.coefficients.contrast(weights, labels), estimand="marginal means")
+
 
 def coefficient_estimate(
     data: FactorialData,

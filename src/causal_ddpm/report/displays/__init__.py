@@ -3,14 +3,23 @@
 A display is made from an :class:`~causal_ddpm.evaluation.analysis.Analysis` by its ``of`` method,
 which returns None where the analysis lacks what the picture needs; ``CouplingDisplay`` is made from
 :class:`~causal_ddpm.estimators.counterfactual.JointEffects`, ``OmittedVariableDisplay`` and
-``HiddenBiasDisplay`` from :class:`~causal_ddpm.evaluation.sensitivity.Sensitivity`.
+``HiddenBiasDisplay`` from :class:`~causal_ddpm.evaluation.sensitivity.Sensitivity`; those of
+factorial experiments from a :class:`~causal_ddpm.estimators.factorial.FactorialFit` or a
+:class:`~causal_ddpm.estimators.lenth.LenthTest`.
 """
 
 from causal_ddpm.report.displays.base import Display
 from causal_ddpm.report.displays.comparison import BalanceDisplay, OverlapDisplay
 from causal_ddpm.report.displays.coupling import CouplingDisplay
 from causal_ddpm.report.displays.effects import EffectDisplay, UnitEffectsDisplay
+from causal_ddpm.report.displays.factorial import (
+    FactorGridDisplay,
+    FactorialEffectsDisplay,
+    HalfNormalDisplay,
+    InteractionDisplay,
+)
 from causal_ddpm.report.displays.laws import DistributionsDisplay, QuantileDisplay
+from causal_ddpm.report.displays.own_study import OwnStudyDisplay
 from causal_ddpm.report.displays.sensitivity import HiddenBiasDisplay, OmittedVariableDisplay
 
 __all__ = [
@@ -19,9 +28,14 @@ __all__ = [
     "Display",
     "DistributionsDisplay",
     "EffectDisplay",
+    "FactorGridDisplay",
+    "FactorialEffectsDisplay",
+    "HalfNormalDisplay",
     "HiddenBiasDisplay",
+    "InteractionDisplay",
     "OmittedVariableDisplay",
     "OverlapDisplay",
+    "OwnStudyDisplay",
     "QuantileDisplay",
     "UnitEffectsDisplay",
 ]
