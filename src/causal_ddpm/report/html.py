@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -39,15 +40,20 @@ def write_report(analysis: Analysis, path: str | Path) -> Path:
 
 def render(analysis: Analysis) -> str:
     """The page as text."""
+    return fill("report.html.j2", _content(analysis))
+
+
+def fill(template: str, content: Mapping[str, Any]) -> str:
+    """A page from a template of this package and its content; texts are escaped, styles inside."""
     import jinja2
 
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
     folder = resources.files("causal_ddpm.report") / "templates"
-    template = environment.from_string((folder / "report.html.j2").read_text(encoding="utf-8"))
+    page = environment.from_string((folder / template).read_text(encoding="utf-8"))
     css = (folder / "report.css").read_text(encoding="utf-8")
-    return template.render(css=_safe(css), **_content(analysis))
+    return page.render(css=safe(css), **content)
 
 
 def _content(analysis: Analysis) -> dict[str, Any]:
@@ -78,7 +84,7 @@ def _content(analysis: Analysis) -> dict[str, Any]:
         "warnings": analysis.warnings,
         "design": prose.design(analysis),
         "figures": figures(analysis),
-        "estimates_table": _safe(tables.estimates_table(analysis).as_raw_html()),
+        "estimates_table": safe(tables.estimates_table(analysis).as_raw_html()),
         "assumptions": prose.assumptions(analysis),
         "facts": prose.facts(analysis),
         "provenance": analysis.provenance,
@@ -101,7 +107,7 @@ def figures(analysis: Analysis) -> dict[str, Any]:
     return {
         name: None
         if display is None
-        else {"svg": _safe(svg(display, name, captions[name], height)), "caption": captions[name]}
+        else {"svg": safe(svg(display, name, captions[name], height)), "caption": captions[name]}
         for name, (display, height) in wanted.items()
     }
 
@@ -137,7 +143,7 @@ def _inline(text: str, name: str, description: str) -> str:
     return body.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1)
 
 
-def _safe(text: str) -> Any:
+def safe(text: str) -> Any:
     """Mark text that this package made, and escaped, as ready for the page."""
     from markupsafe import Markup
 

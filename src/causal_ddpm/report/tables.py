@@ -69,14 +69,27 @@ def _row(record: dict[str, float], label: str) -> dict[str, str]:
 
 def estimates_table(analysis: Analysis) -> GT:
     """The estimates as a great_tables object, in the look of the report."""
+    table = estimates_frame(analysis)
+    table = table.rename(columns={"Interval": f"{analysis.level * 100:g} % interval"})
+    return page_table(table, "estimates")
+
+
+def page_table(table: pd.DataFrame, name: str) -> GT:
+    """A table of texts in the look of the report; the first column is aligned left.
+
+    Parameters
+    ----------
+    table : DataFrame of str
+    name : str
+        The id of the table on its page.
+    """
     from great_tables import GT
 
-    table = estimates_frame(analysis).map(html.escape)
-    table = table.rename(columns={"Interval": f"{analysis.level * 100:g} % interval"})
+    columns = list(table.columns)
     return (
-        GT(table, id="estimates")
-        .cols_align("right", columns=list(table.columns[1:]))
-        .cols_align("left", columns="Estimand")
+        GT(table.map(html.escape), id=name)
+        .cols_align("right", columns=columns[1:])
+        .cols_align("left", columns=columns[0])
         .tab_options(
             table_width="100%",
             table_font_names=["system-ui", "Segoe UI", "Arial", "sans-serif"],
