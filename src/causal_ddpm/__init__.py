@@ -95,6 +95,10 @@ _HOMES = {
     "causal_ddpm.evaluation.augmentation": ["Augmented", "augment"],
     "causal_ddpm.evaluation.augmentation_check": ["AugmentationCheck", "augmentation_check"],
     "causal_ddpm.evaluation.diagnostics": ["Overlap", "overlap_report"],
+    "causal_ddpm.evaluation.own_study.result": ["OwnStudy"],
+    "causal_ddpm.evaluation.own_study.study": ["study_own"],
+    "causal_ddpm.evaluation.twin.design": ["TwinDesign"],
+    "causal_ddpm.evaluation.twin.fit": ["TwinSettings"],
     "causal_ddpm.evaluation.refutation": ["Refutation", "refute"],
     "causal_ddpm.evaluation.sensitivity": ["Sensitivity", "Strengths", "sensitivity"],
     "causal_ddpm.evaluation.cate_scores": ["CateScores", "score_effects"],
@@ -242,12 +246,16 @@ if TYPE_CHECKING:
         Overlap as Overlap,
         overlap_report as overlap_report,
     )
+    from causal_ddpm.evaluation.own_study.result import OwnStudy as OwnStudy
+    from causal_ddpm.evaluation.own_study.study import study_own as study_own
     from causal_ddpm.evaluation.refutation import Refutation as Refutation, refute as refute
     from causal_ddpm.evaluation.sensitivity import (
         Sensitivity as Sensitivity,
         Strengths as Strengths,
         sensitivity as sensitivity,
     )
+    from causal_ddpm.evaluation.twin.design import TwinDesign as TwinDesign
+    from causal_ddpm.evaluation.twin.fit import TwinSettings as TwinSettings
     from causal_ddpm.framework import (
         CausalConfig as CausalConfig,
         CausalInferenceFramework as CausalInferenceFramework,

@@ -10,6 +10,7 @@ import typer
 
 from causal_ddpm.cli.options import Debug, Jobs, Quiet
 from causal_ddpm.cli.progress import progress_bar
+from causal_ddpm.cli.study_own import own
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.files import check_writable
 
@@ -129,6 +130,11 @@ study.command(
     epilog="Example: `causal-ddpm study coverage --part light --designs gauss,bimodal --draws 200 "
     "--table coverage`."
 )(coverage)
+
+study.command(
+    epilog="Example: `causal-ddpm study own firms.csv --treatment ai_adoption --outcome "
+    "productivity --confounders industry_size,rd_intensity,education --effect 0.5 --overlap 1`."
+)(own)
 
 
 def _entries(

@@ -91,8 +91,9 @@ def fidelity_of(
     """
     root = seed_sequence(random_state)
     drawn = own_arm_draws(law, data, seed_sequence(root, "draws"))
-    auc = _held_out_auc(data, drawn, root)
-    error = float(np.sqrt((2 * data.n + 1) / 12) / data.n)
+    x = np.column_stack([data.covariates.values, data.treatment])
+    rows = [np.column_stack([x, y]) for y in (data.outcome, drawn)]
+    auc, error = tell_apart(rows[0], rows[1], root)
     return Fidelity(auc, error, _marginals(data, drawn), held_out)
 
 
@@ -106,18 +107,25 @@ def own_arm_draws(law: Law, data: CausalData, random_state: Seed) -> Array:
     return drawn
 
 
-def _held_out_auc(data: CausalData, drawn: Array, root: np.random.SeedSequence) -> float:
-    x = np.column_stack([data.covariates.values, data.treatment])
-    real, fake = np.column_stack([x, data.outcome]), np.column_stack([x, drawn])
-    folds = stream(root, "classifier folds").permutation(data.n) % N_FOLDS
-    score_real, score_fake = np.empty(data.n), np.empty(data.n)
+def tell_apart(real: Array, fake: Array, random_state: Seed) -> tuple[float, float]:
+    """Held-out AUC of boosted trees that tell two tables apart, and its error under chance.
+
+    Parameters
+    ----------
+    real, fake : ndarray, shape (n, p)
+        As many rows in each; row i of both is held out in the same fold.
+    random_state : int, SeedSequence or None
+    """
+    root, n = seed_sequence(random_state), len(real)
+    folds = stream(root, "classifier folds").permutation(n) % N_FOLDS
+    score_real, score_fake = np.empty(n), np.empty(n)
     for k in range(N_FOLDS):
         train, test = folds != k, folds == k
         labels = np.repeat([1.0, 0.0], train.sum())
         rows = np.vstack([real[train], fake[train]])
         trees = fit_trees(rows, labels, None, _TREES, integer_seed(root, "classifier", k))
         score_real[test], score_fake[test] = trees.predict(real[test]), trees.predict(fake[test])
-    return _auc(score_real, score_fake)
+    return _auc(score_real, score_fake), float(np.sqrt((2 * n + 1) / 12) / n)
 
 
 def _auc(positive: Array, negative: Array) -> float:
