@@ -60,8 +60,11 @@ class PanelLaw:
         return self.transport(where, mid_latents(n_nodes))
 
     def mean(self, where: Mask) -> Array:
-        """E[Y(0)] of the cells of a mask, shape (m,)."""
-        return self.nodes(where, MEAN_NODES).mean(axis=1)
+        """E[Y(0)] of the cells of a mask, m + s kappa mean Q_v, shape (m,)."""
+        location, scale, condition = self._cells(where)
+        if self.diffusion is None or self.kappa == 0:
+            return location
+        return location + scale * self.kappa * self._centre(condition)
 
     def predictive(self, where: Mask, n_nodes: int = 64) -> ConditionalLaw:
         """The laws of the cells of a mask."""
@@ -90,8 +93,7 @@ class PanelLaw:
             return np.broadcast_to(location[:, None], shape).copy()
         v = self._standardised(condition, z)
         if self.kappa != 1:
-            centre = self._standardised(condition, mid_latents(MEAN_NODES)).mean(axis=1)
-            v = v - (1 - self.kappa) * centre[:, None]
+            v = v - (1 - self.kappa) * self._centre(condition)[:, None]
         return location[:, None] + scale[:, None] * v
 
     def _standardised(self, condition: Array, z: Array) -> Array:
@@ -99,6 +101,10 @@ class PanelLaw:
         assert self.diffusion is not None
         model = self.diffusion
         return np.mean([model.transport(k, condition, 0, z) for k in range(model.n_groups)], axis=0)
+
+    def _centre(self, condition: Array) -> Array:
+        """mean Q_v."""
+        return self._standardised(condition, mid_latents(MEAN_NODES)).mean(axis=1)
 
     def _cells(self, where: Mask) -> tuple[Array, Array, Array]:
         mask = np.asarray(where)

@@ -39,7 +39,7 @@ from causal_ddpm.nuisance.panel.unit_scale import unit_scales
 
 _NO_NOISE = 1e-9
 _KAPPA_NODES = 8
-RESIDUAL_STEPS = 400
+RESIDUAL_STEPS = 300
 """Training steps where none are given: little of a residual can be learnt from its cell."""
 
 
@@ -52,7 +52,7 @@ class ResidualPanelModel:
     base : PanelBase
         :class:`TwoWay` or :class:`UnitTrend`, for one.
     diffusion : DiffusionSettings
-        One network a fold and 400 steps where they are left open.
+        One network a fold and 300 steps where they are left open.
     n_folds : int
         K, at least 3.
     """
