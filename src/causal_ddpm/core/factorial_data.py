@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causal_ddpm.core import checks
-from causal_ddpm.core.coding import MAX_FACTORS, Probability, probabilities
+from causal_ddpm.core.assignment import KnownProbability, read_assignment
+from causal_ddpm.core.coding import MAX_FACTORS
 from causal_ddpm.core.covariates import Covariates
 from causal_ddpm.core.data import frame_with, read_covariates
 from causal_ddpm.core.errors import DataError
@@ -39,8 +40,9 @@ class FactorialData:
         Columns with two values each: numbers, true/false or texts. Their order is kept.
     outcome : str
         Numeric column.
-    probability : float, sequence of k floats, or mapping from factor names
-        P(z_j = 1) of the experiment; 1/2 by default.
+    probability : float, sequence of k floats, mapping, "observed" or Assignment
+        P(z_j = 1) of the experiment, 1/2 by default; or how its cells were assigned
+        (:func:`causal_ddpm.core.assignment.read_assignment`).
     clusters : str, optional
         Column whose equal values mark dependent rows.
     baseline : mapping, optional
@@ -66,8 +68,10 @@ class FactorialData:
         Shape (n, 0) when none were named.
     weights : ndarray, shape (n,)
         Ones when no column was given.
+    assignment : Assignment
+        The law of cells that was stated.
     p : ndarray, shape (k,)
-        Assignment probabilities.
+        Its probabilities P(z_j = 1).
     clusters : ndarray of int, shape (n,), or None
         Cluster codes.
     row_ids : ndarray, shape (n,)
@@ -87,7 +91,7 @@ class FactorialData:
         df: Any,
         factors: Sequence[str],
         outcome: str,
-        probability: Probability = 0.5,
+        probability: KnownProbability = 0.5,
         clusters: str | None = None,
         baseline: Mapping[str, Any] | None = None,
         covariates: Sequence[str] = (),
@@ -104,7 +108,7 @@ class FactorialData:
         self.z: NDArray[np.int64] = np.column_stack([codes for codes, _ in read])
         self.levels: tuple[tuple[Any, Any], ...] = tuple(levels for _, levels in read)
         self.outcome_name, self.clusters_name = outcome, clusters
-        self.outcome: Array = checks.finite_outcome(frame[outcome])
+        self.outcome: Array = _read_outcome(frame[outcome])
         schema = tuple(checks.confounder_column(frame[name]) for name in others)
         self.covariates: Covariates = read_covariates(frame, schema)
         self.weights_name = weights
@@ -113,8 +117,9 @@ class FactorialData:
             if weights is None
             else checks.positive_weights(frame[weights], False)
         )
-        self.p: Array = probabilities(probability, self.factors)
         self.clusters = None if clusters is None else checks.group_codes(frame[clusters])
+        self.assignment = read_assignment(probability, self.factors, self.z, self.weights)
+        self.p: Array = self.assignment.p
         self.n, self.k = len(self.z), len(self.factors)
         self.row_ids: NDArray[Any] = np.arange(self.n)
         self.n_synthetic = _n_marked(frame)
@@ -223,6 +228,19 @@ def _read_factor(
     zero = found[0] if baseline is None else baseline
     one = next(v for v in found if v != zero)
     return np.asarray([int(v == one) for v in values], dtype=np.int64), (zero, one)
+
+
+def _read_outcome(series: nw.Series[Any]) -> Array:
+    if not (series.dtype.is_numeric() or series.dtype == nw.Boolean):
+        example = next((v for v in series.to_list() if not checks.is_missing(v)), None)
+        raise DataError(
+            f"the outcome is of type {series.dtype} (e.g. '{example}')",
+            "numbers",
+            f"Say which value counts as 1: (df['{series.name}'] == '{example}').astype(int), or "
+            f"--outcome {series.name}={example} on the command line.",
+            column=series.name,
+        )
+    return checks.finite_outcome(series)
 
 
 def _n_marked(frame: nw.DataFrame[Any]) -> int:

@@ -7,8 +7,9 @@ from causal_ddpm.nuisance.learners.greedy_splines import GreedySplines
 from causal_ddpm.nuisance.learners.link_ridge import LinkRidge
 from causal_ddpm.nuisance.learners.residual import ResidualLearner
 from causal_ddpm.nuisance.learners.sklearn_learner import SklearnLearner
+from causal_ddpm.nuisance.learners.sparse_interactions import SparseInteractions
 
 __all__ = [
     "BoostedBCF", "BoostedTrees", "GreedySplines", "LinkRidge", "ResidualLearner", "ShortBCF",
-    "SklearnLearner",
+    "SklearnLearner", "SparseInteractions",
 ]  # fmt: skip
