@@ -97,8 +97,12 @@ _HOMES = {
     "causal_ddpm.evaluation.diagnostics": ["Overlap", "overlap_report"],
     "causal_ddpm.evaluation.own_study.result": ["OwnStudy"],
     "causal_ddpm.evaluation.own_study.study": ["study_own"],
+    "causal_ddpm.evaluation.recovery.did": ["DIDRecovery", "recover_did"],
+    "causal_ddpm.evaluation.recovery.historic": ["HistoricDID"],
     "causal_ddpm.evaluation.twin.design": ["TwinDesign"],
     "causal_ddpm.evaluation.twin.fit": ["TwinSettings"],
+    "causal_ddpm.evaluation.recovery.api": ["recover"],
+    "causal_ddpm.evaluation.recovery.report": ["Recovery"],
     "causal_ddpm.evaluation.refutation": ["Refutation", "refute"],
     "causal_ddpm.evaluation.sensitivity": ["Sensitivity", "Strengths", "sensitivity"],
     "causal_ddpm.evaluation.cate_scores": ["CateScores", "score_effects"],
@@ -248,6 +252,13 @@ if TYPE_CHECKING:
     )
     from causal_ddpm.evaluation.own_study.result import OwnStudy as OwnStudy
     from causal_ddpm.evaluation.own_study.study import study_own as study_own
+    from causal_ddpm.evaluation.recovery.api import recover as recover
+    from causal_ddpm.evaluation.recovery.did import (
+        DIDRecovery as DIDRecovery,
+        recover_did as recover_did,
+    )
+    from causal_ddpm.evaluation.recovery.historic import HistoricDID as HistoricDID
+    from causal_ddpm.evaluation.recovery.report import Recovery as Recovery
     from causal_ddpm.evaluation.refutation import Refutation as Refutation, refute as refute
     from causal_ddpm.evaluation.sensitivity import (
         Sensitivity as Sensitivity,

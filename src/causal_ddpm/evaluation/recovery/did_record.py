@@ -18,6 +18,11 @@ INFORMATION: Mapping[str, str] = {
 }
 """What each information set holds."""
 
+_MARKS: Mapping[str, str] = {
+    "recovered": " ", "in part": "~", "not recovered": "x", "not judged": "?",
+}  # fmt: skip
+"""What a table as text puts behind a number, by its verdict."""
+
 _BROKEN_SECTIONS = ("time", "counterfactual", "effects")
 
 
@@ -130,7 +135,7 @@ class DIDRecovery:
 
     def summary(self) -> str:
         """The three tables and what they say, as text."""
-        lines = [f"What is recovered of {self.design}", ""]
+        lines = [f"What is recovered of {self.design} (x: not recovered, ~: in part)", ""]
         for information, meaning in INFORMATION.items():
             table = self.table(information)
             if len(table):
@@ -187,8 +192,13 @@ def _side_by_side(recoveries: Mapping[str, Recovery]) -> pd.DataFrame:
 
 
 def _text(table: pd.DataFrame) -> str:
-    """A table as text, without the columns that explain it."""
-    shown = table.drop(columns="section")
+    """A table as text: each model's numbers, marked by their verdicts."""
+    models = [c for c in table.columns if f"{c}: verdict" in table.columns]
+    shown = table[["quantity", *(c for c in ("truth", "real") if c in table.columns)]].copy()
+    shown["quantity"] = shown["quantity"].str.replace("root mean square error", "RMSE")
+    for name in models:
+        pairs = zip(table[name], table[f"{name}: verdict"], strict=True)
+        shown[name] = [f"{value:.4g} {_MARKS[verdict]}" for value, verdict in pairs]
     return str(shown.to_string(index=False, float_format=lambda v: f"{v:.4g}", na_rep=""))
 
 
