@@ -19,7 +19,7 @@ export MKL_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow lint format types contracts sizes check clean
+.PHONY: help demo test test-slow notebooks lint format types contracts sizes check clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ test: $(STAMPS)/test  ## install the test tools, then run the quick tests
 
 test-slow: $(STAMPS)/test  ## run the slow tests (minutes each)
 	@$(PY) -m pytest -m slow
+
+notebooks: $(STAMPS)/docs  ## run the notebooks and keep their output (minutes)
+	@$(PY) scripts/run_notebooks.py
 
 lint: $(STAMPS)/dev  ## ruff: rules and format
 	@$(PY) -m ruff check .
@@ -77,7 +80,7 @@ $(STAMPS)/torch-$(TORCH_BACKEND): $(STAMPS)/venv constraints.txt
 	@$(PY) scripts/install.py torch $(TORCH_BACKEND)
 	@touch $@
 
-$(STAMPS)/data $(STAMPS)/test $(STAMPS)/dev: $(STAMPS)/torch-$(TORCH_BACKEND) pyproject.toml
+$(STAMPS)/data $(STAMPS)/test $(STAMPS)/dev $(STAMPS)/docs: $(STAMPS)/torch-$(TORCH_BACKEND) pyproject.toml
 	@echo "Installing causal-ddpm[$(@F)] (a minute or two the first time) ..."
 	@$(PY) scripts/install.py package $(@F)
 	@$(PY) scripts/preflight.py after

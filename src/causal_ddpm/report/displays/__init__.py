@@ -19,6 +19,7 @@ from causal_ddpm.report.displays.factorial import (
     InteractionDisplay,
 )
 from causal_ddpm.report.displays.laws import DistributionsDisplay, QuantileDisplay
+from causal_ddpm.report.displays.leaderboard import LeaderboardDisplay
 from causal_ddpm.report.displays.own_study import OwnStudyDisplay
 from causal_ddpm.report.displays.sensitivity import HiddenBiasDisplay, OmittedVariableDisplay
 
@@ -33,6 +34,7 @@ __all__ = [
     "HalfNormalDisplay",
     "HiddenBiasDisplay",
     "InteractionDisplay",
+    "LeaderboardDisplay",
     "OmittedVariableDisplay",
     "OverlapDisplay",
     "OwnStudyDisplay",

@@ -1,0 +1,45 @@
+"""Make every notebook from its script, run it, and keep its output.
+
+``python scripts/run_notebooks.py [NAME ...]`` reads ``notebooks/NAME.py`` (percent format: cells
+begin with ``# %%``), runs the cells in a fresh kernel in the notebooks' folder, and writes
+``notebooks/NAME.ipynb``. The scripts are what is edited; without names, all are run. A notebook
+whose cells raise is not written.
+"""
+
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
+SECONDS = 900
+"""Limit on one cell."""
+
+
+def main(names: list[str]) -> None:
+    """Run the notebooks called ``names``, or all."""
+    try:
+        import jupytext
+        from nbclient import NotebookClient
+    except ImportError as error:
+        sys.exit(f"{error.name} is missing: pip install -e '.[docs]'")
+    scripts = [FOLDER / f"{name}.py" for name in names] or sorted(FOLDER.glob("[0-9]*.py"))
+    for script in scripts:
+        if not script.exists():
+            sys.exit(f"There is no {script}.")
+        notebook = jupytext.read(script)
+        notebook.metadata["kernelspec"] = {
+            "name": "python3", "display_name": "Python 3", "language": "python",
+        }  # fmt: skip
+        client = NotebookClient(
+            notebook, timeout=SECONDS, kernel_name="python3",
+            resources={"metadata": {"path": str(FOLDER)}},
+        )  # fmt: skip
+        client.execute()
+        for number, cell in enumerate(notebook.cells):
+            cell["id"] = f"cell-{number}"
+            cell.metadata.pop("execution", None)
+        jupytext.write(notebook, script.with_suffix(".ipynb"), fmt="ipynb")
+        print(f"Written: {script.with_suffix('.ipynb')}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
