@@ -40,7 +40,7 @@ def drawn(display):
 
 def test_half_normal_plots_mark_margins_and_name_what_stands_out():
     frame = pd.DataFrame(all_cells(4)[:, ::-1], columns=list("abcd"))
-    test = lenth_test(FactorialData(frame.assign(y=np.array(FILTRATION, float)), "abcd", "y"))
+    test = lenth_test(FactorialData(frame.assign(y=np.array(FILTRATION, float)), [*"abcd"], "y"))
     display = HalfNormalDisplay.of(test)
     pd.testing.assert_frame_equal(display.frame(), test.frame())
     ax = drawn(display)

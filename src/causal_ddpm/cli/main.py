@@ -15,6 +15,7 @@ from causal_ddpm import __version__
 from causal_ddpm.cli.demo import demo
 from causal_ddpm.cli.dgp import dgp
 from causal_ddpm.cli.estimate import estimate
+from causal_ddpm.cli.factorial import factorial
 from causal_ddpm.cli.options import Debug
 from causal_ddpm.cli.simulate import simulate
 from causal_ddpm.cli.study import study
@@ -46,6 +47,12 @@ app.command(epilog="Example: `causal-ddpm simulate ai-adoption --n 1000 --out fi
     simulate
 )
 app.command(epilog="Example: `causal-ddpm demo --report jobs.html`.")(demo)
+app.command(
+    epilog=(
+        "Example: `causal-ddpm factorial callbacks.csv --factors name,gender,quality "
+        "--outcome call --report callbacks.html`."
+    )
+)(factorial)
 app.add_typer(study, name="study")
 app.add_typer(dgp, name="dgp")
 

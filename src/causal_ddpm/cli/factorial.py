@@ -1,0 +1,223 @@
+"""``causal-ddpm factorial``: effects of several two-level factors, from a data file."""
+
+import csv
+import json as json_library
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from causal_ddpm.cli.options import Debug, RandomState
+from causal_ddpm.cli.read import read_table
+from causal_ddpm.core.errors import DataError
+from causal_ddpm.core.files import check_writable
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+    from causal_ddpm.evaluation.factorial import FactorialAnalysis
+
+
+_WIDTH = 110
+
+
+class CodingName(StrEnum):
+    """How effects are read: average over the assignment, 0/1 coefficients, -1/+1 coefficients."""
+
+    ame = "ame"
+    zero_one = "01"
+    effects = "effects"
+
+
+def factorial(  # noqa: PLR0913 - a command's options are its arguments
+    file: Annotated[
+        Path, typer.Argument(help="Data: .csv, .csv.gz, .parquet or .feather.", show_default=False)
+    ],
+    factors: Annotated[
+        str,
+        typer.Option(help="Columns with two values each, separated by commas.", show_default=False),
+    ],
+    outcome: Annotated[
+        str,
+        typer.Option(
+            help="Numeric column, or COLUMN=VALUE: 1 where it holds that value.", show_default=False
+        ),
+    ],
+    order: Annotated[
+        int | None,
+        typer.Option(
+            help="Largest order of interactions.", show_default="2, or what the runs allow"
+        ),
+    ] = None,
+    probability: Annotated[
+        str,
+        typer.Option(help="Assignment probability of the level coded 1; one, or one a factor."),
+    ] = "0.5",
+    coding: Annotated[
+        CodingName,
+        typer.Option(
+            help="ame: average marginal effects; 01: 0/1 coefficients; effects: -1/+1 coefficients."
+        ),
+    ] = CodingName.ame,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="ols, scores (known assignment) or law; repeat it for several.", show_default="ols"
+        ),
+    ] = None,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(help="Level coded 0, as FACTOR=VALUE; by default the first in sorted order."),
+    ] = None,
+    covariates: Annotated[
+        str, typer.Option(help="Columns measured before assignment, for methods that use them.")
+    ] = "",
+    clusters: Annotated[
+        str | None, typer.Option(help="Column whose equal values mark dependent rows.")
+    ] = None,
+    weights: Annotated[str | None, typer.Option(help="Column of sampling weights.")] = None,
+    level: Annotated[float, typer.Option(help="Confidence level.")] = 0.95,
+    json: Annotated[
+        Path | None, typer.Option(help="Write everything as JSON.", show_default=False)
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a self-contained HTML report.", show_default=False)
+    ] = None,
+    random_state: RandomState = 0,
+    debug: Debug = False,
+) -> None:
+    """Estimate main effects and interactions of two-level factors, from a data file.
+
+    Says what the runs confound, and judges unreplicated runs by Lenth's margins.
+    """
+    outputs = _checked_outputs(json, report, file)
+    frame, outcome = _with_outcome(read_table(file), outcome)
+    from causal_ddpm.core.factorial_data import FactorialData
+
+    names = _names(factors)
+    data = FactorialData(
+        frame, names, outcome, _probability(probability), clusters,
+        _baseline(frame, baseline or []), _names(covariates), weights,
+    )  # fmt: skip
+    # Only now the heavy imports: whatever is wrong with the input has been said.
+    from causal_ddpm.core.files import write_text
+    from causal_ddpm.core.truth import truth_path
+    from causal_ddpm.evaluation.factorial import analyse_factorial
+    from causal_ddpm.evaluation.provenance import Source, read_truth
+    from causal_ddpm.report.factorial import render
+
+    truth = read_truth(truth_path(file)) if truth_path(file).exists() else None
+    analysis = analyse_factorial(
+        data, method or ["ols"], order, coding.value, level, random_state,
+        Source(file.name, truth=truth),
+    )  # fmt: skip
+    if json is not None:
+        write_text(json, analysis.to_json())
+    if report is not None:
+        write_text(report, render(analysis))
+    _show(analysis, outputs)
+
+
+def _show(analysis: "FactorialAnalysis", files: list[Path]) -> None:
+    """Print design, effects and files; warnings go to stderr."""
+    from rich.console import Console
+
+    from causal_ddpm.core.coding import MEANING
+    from causal_ddpm.report.factorial import effects_frame, lenth_frame
+
+    width = max(Console().width, _WIDTH)  # a file or a pipe would cut tables at 80 columns
+    out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
+    for text in (*analysis.data.in_words(), *analysis.aliases.in_words()):
+        out.print(text)
+    if analysis.fits:
+        out.print(f"\n{MEANING[analysis.coding].capitalize()} on {analysis.outcome_label}:")
+        table = effects_frame(analysis)
+        interval = f"{analysis.level * 100:g} % interval"
+        _print_table(out, table.rename(columns={"Interval": interval}))
+        for name, fit in analysis.fits.items():
+            out.print(f"{name}: {fit.method}; {analysis.data.n:,} rows")
+    if analysis.law is not None:
+        out.print("\nWhat the diffusion law of each cell says (predictions, no valid intervals):")
+        _print_table(out, analysis.law.coefficients(analysis.order, analysis.coding).round(4))
+    if analysis.lenth is not None:
+        out.print("\nOne row a cell: which effects stand out?")
+        _print_table(out, lenth_frame(analysis))
+        for text in analysis.lenth.in_words():
+            out.print(text)
+    for path in files:
+        out.print(f"Wrote {path}")
+    warn = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    for text in analysis.warnings:
+        warn.print(f"Warning: {text}", style="yellow")
+
+
+def _print_table(out: "Console", frame: "pd.DataFrame") -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for i, name in enumerate(frame.columns):
+        table.add_column(name, justify="right" if i else "left", no_wrap=True)
+    for row in frame.itertuples(index=False):
+        table.add_row(*(Text(str(cell)) for cell in row))
+    out.print(table)
+
+
+def _names(text: str) -> list[str]:
+    """Column names from a comma-separated list; quotes protect a comma inside a name."""
+    found = next(csv.reader([text], skipinitialspace=True), [])
+    return [name.strip() for name in found if name.strip()]
+
+
+def _with_outcome(frame: "pd.DataFrame", outcome: str) -> "tuple[pd.DataFrame, str]":
+    """The frame with an indicator of COLUMN=VALUE, where that is what the outcome names."""
+    name, mark, value = outcome.partition("=")
+    if outcome in frame or not mark or name not in frame:
+        return frame, outcome
+    is_value = frame[name].astype(str) == value
+    if not is_value.any():
+        raise DataError(f"no row has {name} = {value}", "a value of the column", column=name)
+    return frame.assign(**{outcome: is_value.where(frame[name].notna())}), outcome
+
+
+def _probability(text: str) -> float | list[float]:
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise DataError(
+            f"--probability is '{text}'", "a number, or one a factor: 0.5,0.3"
+        ) from None
+    return values[0] if len(values) == 1 else values
+
+
+def _baseline(frame: "pd.DataFrame", given: list[str]) -> dict[str, object]:
+    """Baselines as values of their columns: numbers and true/false as such, texts as texts."""
+    chosen: dict[str, object] = {}
+    for text in given:
+        name, mark, value = text.partition("=")
+        if not mark:
+            raise DataError(f"--baseline is '{text}'", "FACTOR=VALUE, such as --baseline sex=male")
+        found = frame[name].tolist() if name in frame else []
+        chosen[name] = next((v for v in found if str(v) == value), _as_written(value))
+    return chosen
+
+
+def _as_written(value: str) -> object:
+    try:
+        return json_library.loads(value)
+    except ValueError:
+        return value
+
+
+def _checked_outputs(json: Path | None, report: Path | None, file: Path) -> list[Path]:
+    paths = [path for path in (json, report) if path is not None]
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise DataError(f"--json and --report both name '{json}'", "two different files")
+    for path in paths:
+        check_writable(path)
+        if path.resolve() == file.resolve():
+            raise DataError(f"the output '{path}' is the data file itself", "another file name")
+    return paths
