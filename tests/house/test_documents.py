@@ -19,6 +19,7 @@ PAGES = (
     "docs/index.md",
     "docs/api.md",
     "docs/inference.md",
+    "docs/own_study.md",
 )
 
 

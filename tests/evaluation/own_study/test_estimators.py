@@ -68,14 +68,15 @@ def test_the_correction_of_ipw_is_the_derivative_in_the_propensity(sample, estim
     fitted = fit_logistic(x, d, None, 1.0)
 
     def value(step):
-        e = expit(fitted.intercept + step + x @ fitted.coef)
+        e = expit(fitted.intercept + x @ fitted.coef + step * x[:, 1])
         w1, w0, *_ = _weights(estimand, d, e)
         return w1 @ y / w1.sum() - w0 @ y / w0.sum()
 
     e = fitted.predict(x)
     w1, w0, slope1, slope0 = _weights(estimand, d, e)
     m1, m0 = w1 @ y / w1.sum(), w0 @ y / w0.sum()
-    analytic = np.mean(slope1 * (y - m1) / w1.mean() - slope0 * (y - m0) / w0.mean())
+    part1, part0 = slope1 * (y - m1) / w1.mean(), slope0 * (y - m0) / w0.mean()
+    analytic = np.mean((part1 - part0) * x[:, 1])
     assert analytic == pytest.approx((value(1e-5) - value(-1e-5)) / 2e-5, rel=1e-5)
 
 
