@@ -9,13 +9,18 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.progress import Progress, silent
 from causal_ddpm.core.random import Seed, seed_sequence
 from causal_ddpm.dgp.catalog import design_by_name
+from causal_ddpm.dgp.supply_demand import SupplyDemand
 from causal_ddpm.evaluation.recovery.builtin import generator_by_name
 from causal_ddpm.evaluation.recovery.confounded import confounded_sections
+from causal_ddpm.evaluation.recovery.dose import dose_sections
 from causal_ddpm.evaluation.recovery.generator import Generator, Roles, generated_rows
+from causal_ddpm.evaluation.recovery.instrument import instrument_sections
+from causal_ddpm.evaluation.recovery.market import MARKET_ROLES, market_sections
 from causal_ddpm.evaluation.recovery.report import Recovery, Section
 from causal_ddpm.evaluation.recovery.trial import Trial
 
@@ -89,6 +94,7 @@ def recover(
         seed=int(random_state) if isinstance(random_state, int | np.integer) else None,
         seconds={**seconds, "read": time.process_time() - start},
         sample=trial.real,
+        roles=trial.roles,
     )
 
 
@@ -119,7 +125,7 @@ def _try(
 
 def roles_of(design: Any, draw: Any) -> Roles:
     """Roles of the columns of a design's draw."""
-    return Roles.of(draw.data)
+    return MARKET_ROLES if isinstance(design, SupplyDemand) else Roles.of(draw.data)
 
 
 def _family(design: Any) -> Callable[[Trial], tuple[Section, ...]]:
@@ -130,14 +136,20 @@ def _family(design: Any) -> Callable[[Trial], tuple[Section, ...]]:
     DataError
         For families that are not examined here.
     """
-    draw = design.draw(_FEWEST, 0)
-    data = getattr(draw, "data", None)
-    labels = getattr(data, "arms", ())
-    if labels and data.instrument is None and hasattr(draw, "potential_outcomes"):
-        return confounded_sections
+    if isinstance(design, SupplyDemand):
+        return market_sections
+    data = getattr(design.draw(_FEWEST, 0), "data", None)
+    if isinstance(data, CausalData):
+        if data.instrument is not None and hasattr(design, "take_up"):
+            return instrument_sections
+        if data.treatment_schema.kind == "dose":
+            return dose_sections
+        if data.arms and data.instrument is None:
+            return confounded_sections
     raise DataError(
-        f"'{design.name}' is no design of rows with arms whose confounders are all seen",
-        "such a design",
+        f"'{design.name}' is of a family that is not examined row by row",
+        "arms or a dose chosen on covariates that are seen, an instrument, or a market",
+        "Panels have the historic experiment of causal_ddpm.evaluation.recovery.",
     )
 
 

@@ -19,7 +19,7 @@ from causal_ddpm.evaluation.recovery.noise import NOISE, noise_section
 from causal_ddpm.evaluation.recovery.report import Section
 from causal_ddpm.evaluation.recovery.trial import Trial, read_comparison
 
-MANY = 200_000
+MANY = 100_000
 """Rows behind population coefficients: their error is a small part of that of the real draw."""
 
 

@@ -4,8 +4,9 @@ At M covariate rows of the population, in every arm, with sd the outcome's stand
 
     mean         sqrt(mean of (m_a(x) - E[Y(a) | x])^2) / sd
     quantiles    the same for the conditional quantiles at .1, .5 and .9
-    assignment   sqrt(mean of (e_a(x) - P(D = a | x))^2); slope of logit e_1 on the true logit;
-                 share of each arm
+    assignment   sqrt(mean of (e_a(x) - P(D = a | x))^2); slope of the logistic regression of
+                 generated treatments on the true logit (of logit e_a(x) on it, where the design
+                 states the truth at its own rows only); share of each arm
 
 Curves average both functions over points with similar values of one covariate: the four along
 which the truth moves most.
@@ -139,12 +140,7 @@ def assignment_section(bench: Bench) -> Section:
             ),
         ]  # fmt: skip
         if _logit(truth[:, a]).std() > _GUARD:
-            findings.append(
-                bench.number(
-                    f"the slope of the recovered logit of P({what} | x) on the true one", 1.0,
-                    lambda r, a=a: _slope(_logit(truth[:, a]), _logit(r.propensity_at[:, a])),
-                )
-            )  # fmt: skip
+            findings.append(_slope_finding(bench, a))
     slopes = [f for f in findings if f.truth == 1.0 and f.quantity.startswith("the slope")]
     words = [_selection_in_words(f) for f in slopes if f.ratio is not None and f.ratio > 1]
     curves = {"propensity": curves_of(bench, truth, bench.generated.propensity_at)}
@@ -152,6 +148,21 @@ def assignment_section(bench: Bench) -> Section:
         "assignment", "Treatment assignment",
         "The probability of treatment given covariates, learnt from generated rows.",
         tuple(findings), curves=curves, words=tuple(words),
+    )  # fmt: skip
+
+
+def _slope_finding(bench: Bench, arm: int) -> Finding:
+    """How strongly units select themselves, by the best means that the design allows."""
+    what = bench.arm_words(arm)
+    if bench.generated.slopes is not None:
+        return bench.number(
+            f"the slope of the logit of P({what}) on the true one", 1.0,
+            lambda r: r.slopes[arm],
+        )  # fmt: skip
+    true = _logit(bench.points.propensity[:, arm])
+    return bench.number(
+        f"the slope of the recovered logit of P({what} | x) on the true one", 1.0,
+        lambda r: _slope(true, _logit(r.propensity_at[:, arm])),
     )  # fmt: skip
 
 

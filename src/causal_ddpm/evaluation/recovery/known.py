@@ -111,6 +111,8 @@ class Comparison:
         ``(n, seed) -> TrueRows``.
     law : callable or None
         The law of the outcome at any covariates.
+    propensity : callable or None
+        P(D = a | x) at any covariates, rows to (n, A).
     effects : mapping of str to float
         Population effects by name, where the design states them.
     """
@@ -120,6 +122,7 @@ class Comparison:
     encoding: Encoding
     draw: Callable[[int, Seed], TrueRows]
     law: TrueLaw | None = None
+    propensity: Callable[[pd.DataFrame], Array] | None = None
     effects: dict[str, float] = field(default_factory=dict)
 
     def codes(self, frame: pd.DataFrame) -> Codes:
@@ -149,12 +152,15 @@ def comparison_of(design: Any) -> Comparison:
         d = design.draw(n, seed)
         return TrueRows(d.frame, d.mean, d.propensity, d.potential_outcomes)
 
+    encoding = Encoding.of(first.frame, roles.covariates)
+    numbers = not encoding.levels and not first.frame[list(roles.covariates)].isna().any(axis=None)
     return Comparison(
         roles,
         first.data.arms,
-        Encoding.of(first.frame, roles.covariates),
+        encoding,
         draw,
-        _law_of(design, roles),
+        _law_of(design, roles) if numbers else None,
+        _propensity_of(design, roles) if numbers else None,
         {k: v for k, v in design.truth().population.items() if k in ("ATE", "ATT")},
     )
 
@@ -172,3 +178,9 @@ def _law_of(design: Any, roles: Roles) -> TrueLaw | None:
         return design.mean(x, arm), design.quantile(x, arm, LEVELS)
 
     return law
+
+
+def _propensity_of(design: Any, roles: Roles) -> Callable[[pd.DataFrame], Array] | None:
+    if not hasattr(design, "propensity"):
+        return None
+    return lambda rows: design.propensity(rows.loc[:, list(roles.covariates)].to_numpy(dtype=float))

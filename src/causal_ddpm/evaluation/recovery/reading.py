@@ -35,6 +35,7 @@ from causal_ddpm.core.random import Seed, integer_seed, stream
 from causal_ddpm.evaluation.fidelity import DISTINCT
 from causal_ddpm.evaluation.recovery.known import LEVELS, Comparison
 from causal_ddpm.nuisance.boosting import TreeSettings, boosting_backend, fit_trees
+from causal_ddpm.nuisance.propensity import fit_calibration
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -47,7 +48,7 @@ EFFECT_LEVELS = (0.25, 0.5, 0.75)
 
 _N_FOLDS = 2
 _MIN_ROWS = 10
-_MEAN_TREES = TreeSettings(n_trees=80, learning_rate=0.1, leaves=12, min_leaf=15)
+MEAN_TREES = TreeSettings(n_trees=80, learning_rate=0.1, leaves=12, min_leaf=15)
 _ARM_TREES = TreeSettings(n_trees=60, learning_rate=0.06, leaves=12, min_leaf=15, loss="binary")
 
 
@@ -66,6 +67,9 @@ class Reading:
     mean_at, propensity_at : ndarray, shape (M, A)
         The same at the points of comparison.
     quantiles_at : ndarray, shape (M, A, 3), or None
+    slopes : ndarray, shape (A,), or None
+        b of the logistic regression logit P(a_i = a) = c + b logit P(D = a | x_i) on the true
+        probability, where the design states it at any covariates.
     """
 
     codes: Codes
@@ -75,6 +79,7 @@ class Reading:
     mean_at: Array
     propensity_at: Array
     quantiles_at: Array | None = None
+    slopes: Array | None = None
 
     @property
     def residuals(self) -> Array:
@@ -151,7 +156,7 @@ def read(
     if quantiles:
         seed = integer_seed(random_state, "quantile trees")
         found = np.stack([_quantiles(x, y, codes == a, points, seed) for a in range(len(arms))], 1)
-    return Reading(codes, y, mean, e, mean_at, e_at, found)
+    return Reading(codes, y, mean, e, mean_at, e_at, found, _slopes(frame, codes, comparison))
 
 
 def weighted(y: Array, weights: Array, levels: Sequence[float] = EFFECT_LEVELS) -> Array:
@@ -176,10 +181,19 @@ def rms(values: Array) -> float:
     return float(np.sqrt(np.mean(np.square(values))))
 
 
+def _slopes(frame: pd.DataFrame, codes: Codes, comparison: Comparison) -> Array | None:
+    if comparison.propensity is None:
+        return None
+    true = comparison.propensity(frame)
+    return np.array(
+        [fit_calibration(p, (codes == a).astype(np.int64), None)[1] for a, p in enumerate(true.T)]
+    )
+
+
 def _mean(x: Array, y: Array, at: Array, seed: int, otherwise: float) -> Array:
     if len(y) < _MIN_ROWS:
         return np.full(len(at), y.mean() if len(y) else otherwise)
-    return fit_trees(x, y, None, _MEAN_TREES, seed).predict(at)
+    return fit_trees(x, y, None, MEAN_TREES, seed).predict(at)
 
 
 def _probabilities(x: Array, codes: Codes, n_arms: int, at: Array, seed: int) -> Array:

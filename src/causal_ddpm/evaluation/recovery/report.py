@@ -21,6 +21,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from causal_ddpm.core.errors import DataError
+from causal_ddpm.evaluation.recovery.generator import Roles
 
 Verdict = Literal["recovered", "in part", "not recovered", "not judged"]
 VERDICTS: tuple[Verdict, ...] = ("not judged", "recovered", "in part", "not recovered")
@@ -191,6 +192,8 @@ class Recovery:
         CPU time of ``fit``, ``generate`` and ``read``.
     sample : DataFrame, optional
         The real draw, for pictures.
+    roles : Roles, optional
+        Of its columns.
     """
 
     design: str
@@ -203,6 +206,7 @@ class Recovery:
     seed: int | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     sample: pd.DataFrame | None = None
+    roles: Roles | None = None
 
     def section(self, name: str) -> Section:
         """A section by its short name.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -133,7 +133,4 @@ def _asked(reading: Reading, trial: Trial, comparison: Comparison, rows: pd.Data
     ]
     mean = np.column_stack([d.mean(axis=1) for d in draws])
     quantiles = np.stack([np.quantile(d, LEVELS, axis=1).T for d in draws], axis=1)
-    return Reading(
-        reading.codes, reading.y, reading.mean, reading.propensity, mean, reading.propensity_at,
-        quantiles,
-    )  # fmt: skip
+    return replace(reading, mean_at=mean, quantiles_at=quantiles)

@@ -1,0 +1,64 @@
+"""``causal-ddpm dgp recover``: does a generator recover the process of a design."""
+
+import json as json_format
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from causal_ddpm.cli.options import Debug, Quiet, RandomState
+from causal_ddpm.cli.progress import quiet_progress
+from causal_ddpm.core.files import check_writable, write_text
+
+
+class ModelName(StrEnum):
+    """Generators of this package."""
+
+    joint = "joint"
+    conditional = "conditional"
+    end_to_end = "end-to-end"
+    bootstrap = "bootstrap"
+
+
+def recover_design(
+    name: Annotated[str, typer.Argument(help="The design, see `dgp list`.", show_default=False)],
+    model: Annotated[
+        ModelName,
+        typer.Option(
+            help="joint: one diffusion of whole rows; conditional: covariates, treatment and "
+            "outcome in turn; end-to-end: the same without regressions; bootstrap: the rows again."
+        ),
+    ] = ModelName.joint,
+    rows: Annotated[int, typer.Option("--rows", "--n", help="Rows to learn from.", min=100)] = 1000,
+    seed: RandomState = 0,
+    json: Annotated[
+        Path | None, typer.Option(help="Write all numbers as JSON.", show_default=False)
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a report as HTML.", show_default=False)
+    ] = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Let a generator learn from a draw, and say what it recovered of the process.
+
+    Every aspect is held against the truth: regression coefficients, conditional means and
+    quantiles, noise, treatment assignment, counterfactual outcomes, causal effects, distance of
+    rows. What a fresh draw of the same size would show is enough. Takes about a CPU-minute.
+    """
+    for path in (json, report):
+        if path is not None:
+            check_writable(path)
+    from causal_ddpm.evaluation.recovery.api import recover
+
+    with quiet_progress(quiet) as progress:
+        found = recover(name, model.value, rows, seed, progress=progress)
+    typer.echo(found.summary())
+    if json is not None:
+        text = json_format.dumps(found.to_dict(), indent=2, allow_nan=False)
+        typer.echo(f"Wrote {write_text(json, text)}")
+    if report is not None:
+        from causal_ddpm.report.recovery import write_recovery
+
+        typer.echo(f"Wrote {write_recovery(found, report)}")
