@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from causal_ddpm.cli.dgp_recover import recover_design
 from causal_ddpm.cli.options import Debug
 
 dgp = typer.Typer(
@@ -32,3 +33,7 @@ def list_designs(
 
 
 dgp.command("list", epilog="Example: `causal-ddpm dgp list --family instrument`.")(list_designs)
+dgp.command(
+    "recover",
+    epilog="Example: `causal-ddpm dgp recover bimodal --model conditional --report bimodal.html`.",
+)(recover_design)
