@@ -62,7 +62,11 @@ def test_a_share_far_from_the_stated_probability_is_said():
         ({"sex": ["m"] * 4}, {}, r"takes 1 distinct value \(m\); expected two values"),
         ({"sex": ["m", None, "f", "m"]}, {}, "1 of 4 factor values are missing"),
         ({"y": [1.0, np.nan, 2.0, 3.0]}, {}, "1 of 4 outcome values are missing"),
-        ({"y": list("abcd")}, {}, "expected a numeric outcome"),
+        (
+            {"y": list("abcd")},
+            {},
+            r"the outcome is of type .* expected numbers. Say which.*--outcome y=a on the",
+        ),
         ({}, {"factors": []}, "0 factors were given; expected 1 to 20 columns"),
         ({}, {"factors": ["sxe"]}, "there is no column 'sxe'.*Did you mean 'sex'?"),
         ({}, {"factors": ["sex", "sex"]}, "more than one role"),

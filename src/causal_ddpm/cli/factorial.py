@@ -129,8 +129,7 @@ def _show(analysis: "FactorialAnalysis", files: list[Path]) -> None:
 
     width = max(Console().width, _WIDTH)  # a file or a pipe would cut tables at 80 columns
     out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
-    for text in (*analysis.data.in_words(), *analysis.aliases.in_words()):
-        out.print(text)
+    out.print("\n".join([*analysis.data.in_words(), *analysis.aliases.in_words()]))
     if analysis.fits:
         out.print(f"\n{MEANING[analysis.coding].capitalize()} on {analysis.outcome_label}:")
         table = effects_frame(analysis)
@@ -144,8 +143,7 @@ def _show(analysis: "FactorialAnalysis", files: list[Path]) -> None:
     if analysis.lenth is not None:
         out.print("\nOne row a cell: which effects stand out?")
         _print_table(out, lenth_frame(analysis))
-        for text in analysis.lenth.in_words():
-            out.print(text)
+        out.print("\n".join(analysis.lenth.in_words()))
     for path in files:
         out.print(f"Wrote {path}")
     warn = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
