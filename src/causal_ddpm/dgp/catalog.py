@@ -148,7 +148,7 @@ _ENTRIES: tuple[Entry, ...] = (
     Entry(DOSE, "dose", "a dose whose response bends: a line through it misleads"),
     Entry(INSTRUMENT, "instrument", "a strong instrument: compliers differ from everyone"),
     Entry(ONE_SIDED, "instrument", "nobody is treated who was not encouraged"),
-    Entry(WEAK_INSTRUMENT, "instrument", "one unit in ten complies: intervals that must widen"),
+    Entry(WEAK_INSTRUMENT, "instrument", "one unit in twelve complies: intervals that must widen"),
     Entry(DEFIERS, "instrument", "some do the opposite: no instrument finds the LATE"),
     Entry(LOG_LINEAR, "market", "supply and demand of constant elasticity", counts="markets"),
     Entry(CURVED, "market", "supply and demand whose elasticities vary", counts="markets"),
