@@ -12,7 +12,7 @@ from causal_ddpm.dgp.catalog import design_by_name
 from causal_ddpm.dgp.did import DifferenceInDifferences
 from causal_ddpm.dgp.torch_dataset import DID_Dataset
 from causal_ddpm.diffusion.settings import DiffusionSettings
-from causal_ddpm.evaluation.recovery.did import recover_did
+from causal_ddpm.evaluation.recovery.did import did_design, recover_did
 from causal_ddpm.evaluation.recovery.historic import HistoricDID
 from causal_ddpm.evaluation.recovery.panel_reading import (
     KnownPanel,
@@ -148,6 +148,25 @@ def test_without_noise_least_squares_and_recommended_are_exact():
         assert found.section("noise").verdict == "not judged"
         assert set(found.verdicts.values()) == {"recovered", "not judged"}
         assert abs(found.section("effects").findings[0].recovered - 0.5) < 1e-8
+
+
+def test_designs_by_name():
+    assert did_design("did-historic") == HistoricDID()
+    assert did_design("did-broken-trend").trend_break == 0.02
+    assert did_design("gauss") is None
+    with pytest.raises(DataError, match="no design 'dit'"):
+        did_design("dit")
+
+
+def test_diverging_trends_are_not_recovered_by_their_own_yardstick():
+    design = DifferenceInDifferences(
+        "did", n_units=20, n_periods=24, start=12, noise_sd=0.1, divergence=0.05, trend_break=0.03
+    )
+    found = recover_did(
+        design, 0, models=("recommended",), information=("D",), n_replicates=5, diffusion=QUICK
+    )
+    assert found.trend_break == 0.03
+    assert found.recovery("D", "recommended").section("effects").verdict == "not recovered"
 
 
 def test_refusals():

@@ -25,6 +25,7 @@ from threadpoolctl import threadpool_limits
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.progress import Progress, silent
 from causal_ddpm.core.random import Seed, seed_sequence, stream
+from causal_ddpm.dgp.catalog import design_by_name
 from causal_ddpm.dgp.did import DifferenceInDifferences
 from causal_ddpm.diffusion.settings import DiffusionSettings
 from causal_ddpm.evaluation.recovery.did_record import INFORMATION, DIDRecovery
@@ -48,6 +49,8 @@ from causal_ddpm.nuisance.panel.residual_law import ResidualPanelModel
 from causal_ddpm.nuisance.panel.two_way import TwoWay
 from causal_ddpm.nuisance.panel.unit_trend import UnitTrend
 
+Design = DifferenceInDifferences | HistoricDID
+
 MODELS = ("plain", "recommended")
 N_REPLICATES = 30
 TREND_BREAK = 0.02
@@ -56,12 +59,12 @@ _BASES: Mapping[str, PanelBase] = {"H": UnitTrend(), "D": TwoWay()}
 
 
 def recover_did(
-    design: DifferenceInDifferences | HistoricDID | None = None,
+    design: Design | None = None,
     random_state: Seed = 0,
     *,
     models: tuple[str, ...] = MODELS,
     information: tuple[str, ...] = ("H", "D"),
-    trend_break: float = TREND_BREAK,
+    trend_break: float | None = None,
     n_replicates: int = N_REPLICATES,
     diffusion: DiffusionSettings | None = None,
     progress: Progress = silent,
@@ -76,9 +79,9 @@ def recover_did(
         Of the draw, the fits, and everything read.
     models : tuple of {"plain", "recommended"}
     information : tuple of {"H", "D"}
-    trend_break : float
-        Slope added to everybody's trend from the start of treatment on, in the second world; 0
-        leaves that world out.
+    trend_break : float, optional
+        Slope added to everybody's trend from the start of treatment on, in the second world: the
+        design's own by default, or 0.02; 0 leaves that world out. The first world has none.
     n_replicates : int
         Panels with fresh noise behind the allowances.
     diffusion : DiffusionSettings, optional
@@ -98,29 +101,29 @@ def recover_did(
     design = HistoricDID() if design is None else design
     _check(design, models, information, n_replicates)
     root, settings = seed_sequence(random_state), diffusion or DiffusionSettings()
-    worlds = {False: design}
-    if trend_break:
-        worlds[True] = replace(design, trend_break=design.trend_break + trend_break)
+    bend = (design.trend_break or TREND_BREAK) if trend_break is None else trend_break
+    worlds = {False: replace(design, trend_break=0.0)}
+    if bend:
+        worlds[True] = replace(design, trend_break=bend)
     with threadpool_limits(limits=1):
         known = {k: KnownPanel.of(d.draw(seed=root)) for k, d in worlds.items()}
-        rulers = {i: _yardstick(known[False], i, n_replicates, root) for i in information}
+        ruled = KnownPanel.of(_parallel(worlds[False]).draw(seed=root))
+        rulers = {i: _yardstick(ruled, i, n_replicates, root) for i in information}
         asked = [(b, i, m) for b in worlds for i in information for m in models]
         memory: list[_Fit] = []
         found: dict[bool, dict[tuple[str, str], Recovery]] = {b: {} for b in worlds}
         for step, (broken, i, model) in enumerate(asked):
             progress(f"{model} model, {i}", step / len(asked))
             fit = _fitted(memory, known[broken].cells(i), (i, model), settings, root)
-            found[broken][i, model] = _recovery(
-                worlds[broken], known[broken], fit, rulers[i], n_replicates, root
-            )
+            found[broken][i, model] = _recovery(worlds[broken], known[broken], fit, rulers[i], root)
     progress("recovery", 1.0)
     return DIDRecovery(
         design=design.name,
-        equations=design.truth().equations,
+        equations=worlds[False].truth().equations,
         recoveries=found[False],
         broken=found.get(True, {}),
         least_squares_percent={i: r.att_percent for i, r in rulers.items()},
-        trend_break=trend_break,
+        trend_break=bend,
         seed=int(random_state) if isinstance(random_state, int | np.integer) else None,
     )
 
@@ -159,6 +162,11 @@ def _fitted(
     return fit
 
 
+def _parallel(design: Design) -> Design:
+    """The design for which least squares is correctly specified: without diverging trends."""
+    return design if isinstance(design, HistoricDID) else replace(design, divergence=0.0)
+
+
 def _yardstick(known: KnownPanel, information: str, n_replicates: int, root: Seed) -> Yardstick:
     """Least squares with the same information on fresh noise."""
     readings = []
@@ -172,8 +180,24 @@ def _yardstick(known: KnownPanel, information: str, n_replicates: int, root: See
                      float(known.outcome.std()))  # fmt: skip
 
 
+def did_design(name: str) -> Design | None:
+    """The difference-in-differences design of a name; None for designs of other families.
+
+    "did-historic" is :class:`HistoricDID`, the others are those of the catalogue.
+
+    Raises
+    ------
+    DataError
+        If there is no design of that name.
+    """
+    if name == HistoricDID.name:
+        return HistoricDID()
+    design = design_by_name(name)
+    return design if isinstance(design, DifferenceInDifferences) else None
+
+
 def _recovery(
-    design: Any, known: KnownPanel, fit: _Fit, yardstick: Yardstick, n_replicates: int, root: Seed
+    design: Design, known: KnownPanel, fit: _Fit, yardstick: Yardstick, root: Seed
 ) -> Recovery:
     start = time.process_time()
     reading = read_panel(view_of_law(fit.law, known, seed_sequence(root, "reading")), known)
@@ -184,7 +208,7 @@ def _recovery(
         n=int(fit.cells.observed.sum()),
         sections=sections,
         n_generated=known.treated.size,
-        n_replicates=n_replicates,
+        n_replicates=len(yardstick.replicates),
         equations=design.truth().equations,
         seconds={"fit": fit.seconds, "read": time.process_time() - start},
     )
