@@ -103,6 +103,7 @@ _HOMES = {
     "causal_ddpm.evaluation.twin.fit": ["TwinSettings"],
     "causal_ddpm.evaluation.recovery.api": ["recover"],
     "causal_ddpm.evaluation.recovery.report": ["Recovery"],
+    "causal_ddpm.evaluation.factorial": ["FactorialAnalysis", "analyse_factorial"],
     "causal_ddpm.evaluation.refutation": ["Refutation", "refute"],
     "causal_ddpm.evaluation.sensitivity": ["Sensitivity", "Strengths", "sensitivity"],
     "causal_ddpm.evaluation.cate_scores": ["CateScores", "score_effects"],
@@ -118,6 +119,7 @@ _HOMES = {
     "causal_ddpm.nuisance.replicates": ["EffectReplicates", "fit_replicates"],
     "causal_ddpm.nuisance.regressor": ["DiffusionRegressor"],
     "causal_ddpm.nuisance.vector_law": ["VectorOutcomeLaw", "VectorOutcomeModel"],
+    "causal_ddpm.report.factorial": ["write_factorial_report"],
     "causal_ddpm.report.html": ["write_report"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -259,6 +261,10 @@ if TYPE_CHECKING:
     )
     from causal_ddpm.evaluation.recovery.historic import HistoricDID as HistoricDID
     from causal_ddpm.evaluation.recovery.report import Recovery as Recovery
+    from causal_ddpm.evaluation.factorial import (
+        FactorialAnalysis as FactorialAnalysis,
+        analyse_factorial as analyse_factorial,
+    )
     from causal_ddpm.evaluation.refutation import Refutation as Refutation, refute as refute
     from causal_ddpm.evaluation.sensitivity import (
         Sensitivity as Sensitivity,
@@ -297,6 +303,7 @@ if TYPE_CHECKING:
         VectorOutcomeLaw as VectorOutcomeLaw,
         VectorOutcomeModel as VectorOutcomeModel,
     )
+    from causal_ddpm.report.factorial import write_factorial_report as write_factorial_report
     from causal_ddpm.report.html import write_report as write_report
 
 __all__ = sorted(["__version__", *_HOME_OF])
