@@ -252,6 +252,10 @@ if TYPE_CHECKING:
         Overlap as Overlap,
         overlap_report as overlap_report,
     )
+    from causal_ddpm.evaluation.factorial import (
+        FactorialAnalysis as FactorialAnalysis,
+        analyse_factorial as analyse_factorial,
+    )
     from causal_ddpm.evaluation.own_study.result import OwnStudy as OwnStudy
     from causal_ddpm.evaluation.own_study.study import study_own as study_own
     from causal_ddpm.evaluation.recovery.api import recover as recover
@@ -261,10 +265,6 @@ if TYPE_CHECKING:
     )
     from causal_ddpm.evaluation.recovery.historic import HistoricDID as HistoricDID
     from causal_ddpm.evaluation.recovery.report import Recovery as Recovery
-    from causal_ddpm.evaluation.factorial import (
-        FactorialAnalysis as FactorialAnalysis,
-        analyse_factorial as analyse_factorial,
-    )
     from causal_ddpm.evaluation.refutation import Refutation as Refutation, refute as refute
     from causal_ddpm.evaluation.sensitivity import (
         Sensitivity as Sensitivity,
