@@ -137,9 +137,7 @@ def _show(analysis: "FactorialAnalysis", files: list[Path]) -> None:
         _print_table(out, table.rename(columns={"Interval": interval}))
         for name, fit in analysis.fits.items():
             out.print(f"{name}: {fit.method}; {analysis.data.n:,} rows")
-    if analysis.law is not None:
-        out.print("\nWhat the diffusion law of each cell says (predictions, no valid intervals):")
-        _print_table(out, analysis.law.coefficients(analysis.order, analysis.coding).round(4))
+    _show_law(out, analysis)
     if analysis.lenth is not None:
         out.print("\nOne row a cell: which effects stand out?")
         _print_table(out, lenth_frame(analysis))
@@ -149,6 +147,12 @@ def _show(analysis: "FactorialAnalysis", files: list[Path]) -> None:
     warn = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     for text in analysis.warnings:
         warn.print(f"Warning: {text}", style="yellow")
+
+
+def _show_law(out: "Console", analysis: "FactorialAnalysis") -> None:
+    if analysis.law is not None:
+        out.print("\nWhat the diffusion law of every cell predicts:")
+        _print_table(out, analysis.law.coefficients(analysis.order, analysis.coding).round(4))
 
 
 def _print_table(out: "Console", frame: "pd.DataFrame") -> None:

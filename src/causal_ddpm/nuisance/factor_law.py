@@ -61,6 +61,7 @@ MAX_LISTED = 12
 """With more factors the cells are too many to list."""
 
 _N_FOLDS = 5
+_NODES_AVERAGED = 16
 _MAX_AVERAGED = 500
 """Rows whose covariates stand for all of them where a cell is averaged."""
 
@@ -171,7 +172,9 @@ class FactorLaw:
     # -- one cell --------------------------------------------------------------------------
     def mean(self, cell: Cell) -> float:
         """E[Y] in a cell."""
-        return float(self.shares @ self.law.mean(self.covariates, self._known(cell), 32))
+        return float(
+            self.shares @ self.law.mean(self.covariates, self._known(cell), _NODES_AVERAGED)
+        )
 
     def quantile(self, cell: Cell, levels: Sequence[float] | ArrayLike) -> Array:
         """Quantiles of Y in a cell, shape (len(levels),).
@@ -186,7 +189,7 @@ class FactorLaw:
             return np.asarray(self.law.quantile(self.covariates, self._known(cell), u)[0], float)
         if not ((u > 0) & (u < 1)).all():
             raise DataError(f"quantile levels are {u.tolist()}", "numbers strictly between 0 and 1")
-        pool = self.law.quantile(self.covariates, self._known(cell), mid_levels(128), 128)
+        pool = self.law.quantile(self.covariates, self._known(cell), mid_levels(32), 32)
         order = np.argsort(pool, axis=None)
         mass = np.repeat(self.shares, pool.shape[1])[order]
         place = np.searchsorted(np.cumsum(mass) / mass.sum(), u)
@@ -242,7 +245,7 @@ class FactorLaw:
             return np.asarray([self.mean(tuple(cell)) for cell in cells])
         schema, rows = self.law.treatment, Covariates((), np.empty((len(cells), 0)))
         inputs, _ = schema.inputs(rows, cells)
-        return np.asarray(self.law.part.law(inputs, 0, 32).mean())
+        return np.asarray(self.law.part.law(inputs, 0, _NODES_AVERAGED).mean())
 
     def coefficients(self, order: int = 2, coding: Coding = "ame") -> pd.DataFrame:
         """Coefficients read from the cell means: columns term, value, note.
