@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "causal_ddpm.core.aliases": ["AliasStructure", "alias_structure"],
+    "causal_ddpm.core.assignment": ["Assignment"],
     "causal_ddpm.core.combine": ["combine_estimates"],
     "causal_ddpm.core.data": ["CausalData"],
     "causal_ddpm.core.errors": [
@@ -54,7 +55,7 @@ _HOMES = {
     "causal_ddpm.core.estimate": ["EffectCurve", "Estimate"],
     "causal_ddpm.core.factorial_data": ["FactorialData"],
     "causal_ddpm.dgp.ai_adoption": ["AIAdoption"],
-    "causal_ddpm.dgp.catalog": ["catalog"],
+    "causal_ddpm.dgp.catalog": ["catalog", "describe", "design_by_name", "entries"],
     "causal_ddpm.dgp.factorial": ["FactorialModel"],
     "causal_ddpm.dgp.fractions": ["fractional_factorial"],
     "causal_ddpm.dgp.supply_demand": ["SupplyDemand"],
@@ -89,6 +90,7 @@ _HOMES = {
     "causal_ddpm.estimators.curves": ["distribution_curves", "effect_curve"],
     "causal_ddpm.estimators.factorial": ["FactorialFit"],
     "causal_ddpm.estimators.factorial_ols": ["factorial_ols"],
+    "causal_ddpm.estimators.factorial_scores": ["factorial_scores"],
     "causal_ddpm.estimators.iv": ["ConfidenceSet", "anderson_rubin"],
     "causal_ddpm.estimators.lenth": ["LenthTest", "lenth_test"],
     "causal_ddpm.evaluation.analysis": ["Analysis", "analyse"],
@@ -103,7 +105,11 @@ _HOMES = {
     "causal_ddpm.evaluation.twin.fit": ["TwinSettings"],
     "causal_ddpm.evaluation.recovery.api": ["recover"],
     "causal_ddpm.evaluation.recovery.report": ["Recovery"],
-    "causal_ddpm.evaluation.factorial": ["FactorialAnalysis", "analyse_factorial"],
+    "causal_ddpm.evaluation.factorial": [
+        "FactorialAnalysis",
+        "analyse_factorial",
+        "factorial_analysis",
+    ],
     "causal_ddpm.evaluation.refutation": ["Refutation", "refute"],
     "causal_ddpm.evaluation.sensitivity": ["Sensitivity", "Strengths", "sensitivity"],
     "causal_ddpm.evaluation.cate_scores": ["CateScores", "score_effects"],
@@ -112,6 +118,7 @@ _HOMES = {
     "causal_ddpm.nuisance.crossfit": ["Nuisances", "fit_nuisances"],
     "causal_ddpm.nuisance.dose": ["DoseNuisances", "fit_dose_nuisances"],
     "causal_ddpm.nuisance.dose_learners": ["GaussianDoseDensity", "LearnerDoseMean"],
+    "causal_ddpm.nuisance.factor_law": ["FactorLaw", "fit_factor_law"],
     "causal_ddpm.nuisance.instrument": ["InstrumentNuisances", "fit_instrument_nuisances"],
     "causal_ddpm.nuisance.law": ["PotentialOutcomeLaw"],
     "causal_ddpm.nuisance.market": ["FittedMarket", "MarketModel"],
@@ -131,6 +138,7 @@ if TYPE_CHECKING:
         AliasStructure as AliasStructure,
         alias_structure as alias_structure,
     )
+    from causal_ddpm.core.assignment import Assignment as Assignment
     from causal_ddpm.core.combine import combine_estimates as combine_estimates
     from causal_ddpm.core.data import CausalData as CausalData
     from causal_ddpm.core.errors import (
@@ -174,7 +182,12 @@ if TYPE_CHECKING:
     from causal_ddpm.core.estimate import EffectCurve as EffectCurve, Estimate as Estimate
     from causal_ddpm.core.factorial_data import FactorialData as FactorialData
     from causal_ddpm.dgp.ai_adoption import AIAdoption as AIAdoption
-    from causal_ddpm.dgp.catalog import catalog as catalog
+    from causal_ddpm.dgp.catalog import (
+        catalog as catalog,
+        describe as describe,
+        design_by_name as design_by_name,
+        entries as entries,
+    )
     from causal_ddpm.dgp.factorial import FactorialModel as FactorialModel
     from causal_ddpm.dgp.fractions import fractional_factorial as fractional_factorial
     from causal_ddpm.dgp.supply_demand import SupplyDemand as SupplyDemand
@@ -233,6 +246,7 @@ if TYPE_CHECKING:
     )
     from causal_ddpm.estimators.factorial import FactorialFit as FactorialFit
     from causal_ddpm.estimators.factorial_ols import factorial_ols as factorial_ols
+    from causal_ddpm.estimators.factorial_scores import factorial_scores as factorial_scores
     from causal_ddpm.estimators.iv import (
         ConfidenceSet as ConfidenceSet,
         anderson_rubin as anderson_rubin,
@@ -255,6 +269,7 @@ if TYPE_CHECKING:
     from causal_ddpm.evaluation.factorial import (
         FactorialAnalysis as FactorialAnalysis,
         analyse_factorial as analyse_factorial,
+        factorial_analysis as factorial_analysis,
     )
     from causal_ddpm.evaluation.own_study.result import OwnStudy as OwnStudy
     from causal_ddpm.evaluation.own_study.study import study_own as study_own
@@ -286,6 +301,10 @@ if TYPE_CHECKING:
     from causal_ddpm.nuisance.dose_learners import (
         GaussianDoseDensity as GaussianDoseDensity,
         LearnerDoseMean as LearnerDoseMean,
+    )
+    from causal_ddpm.nuisance.factor_law import (
+        FactorLaw as FactorLaw,
+        fit_factor_law as fit_factor_law,
     )
     from causal_ddpm.nuisance.instrument import (
         InstrumentNuisances as InstrumentNuisances,

@@ -55,12 +55,12 @@ def test_a_draw_lies_beside_its_truth(command, tmp_path, suffix):
 def test_nothing_is_replaced_unasked(command, tmp_path):
     path = tmp_path / "rows.csv"
     (tmp_path / "rows.csv.truth.json").write_text("kept")
-    code, out, err = command("dgp", "draw", "linear", "--out", path)
+    code, _, err = command("dgp", "draw", "linear", "--out", path)
     assert code == 2
     assert "rows.csv.truth.json' exists; expected a new name. Add --force" in err
     assert not path.exists()
     assert (tmp_path / "rows.csv.truth.json").read_text() == "kept"
-    code, out, err = command("dgp", "draw", "linear", "--out", path, "--force")
+    code, _, err = command("dgp", "draw", "linear", "--out", path, "--force")
     assert code == 0, err
     assert len(pd.read_csv(path)) == describe("linear").n
 

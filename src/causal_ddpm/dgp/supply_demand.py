@@ -183,7 +183,7 @@ def _population_truth(design: SupplyDemand) -> Truth:
     both = np.vstack([z, z])
     shifters, boom = 0.5 * both[:, :2], np.repeat([-1.0, 1.0], len(z))
     shocks = _shocks(shifters, boom, both[:, 2:])
-    population = {}
+    population: dict[str, float] = {}
     for tax in (0.0, *TAXES):
         population |= _means(*design.equilibrium(shifters, shocks, tax), tax)
     return Truth(design.name, population, equations=EQUATIONS)

@@ -81,10 +81,8 @@ class DesignDisplay:
             look |= {"lw": 1.2, "alpha": 0.7} if self.paths else {"lw": 0, "alpha": 0.4}
             ax.plot(shown["x"], shown["y"], marker=".", **look)
         for k, (name, part) in enumerate(_series(self.lines)):
-            dashed, label = (0, (5, 1.6)), name
-            if self.paths and k:
-                label = None
-            dash = dashed if k % 2 or self.paths else "-"
+            dash: Any = style.ARM_LINES[1 if self.paths else k % 2]
+            label = None if self.paths and k else name
             colour = _colour(k + self.paths)
             ax.plot(part["x"], part["y"], color=colour, lw=2, ls=dash, label=label)
         if self.ticks:
@@ -137,7 +135,8 @@ def _by_arm(entry: Entry, draw: Any) -> Parts:
 def _by_dose(entry: Entry, draw: Any) -> Parts:
     """Outcomes against doses, with the mean had all units had that dose."""
     y, dose = draw.data.outcome, draw.frame[draw.data.treatment_name].to_numpy()
-    grid = np.linspace(*np.quantile(dose, [0.02, 0.98]), 40)
+    low, high = np.quantile(dose, [0.02, 0.98])
+    grid = np.linspace(low, high, 40)
     design: Any = entry.design
     curve = np.array(list(design.truth_of(DoseResponse(tuple(grid))).values()))
     line = np.polyval(np.polyfit(dose, y, 1), grid)
@@ -210,7 +209,7 @@ def _colour(k: int) -> str:
 def _scattered(place: int, y: Array) -> tuple[Array, Array]:
     """Values beside a place on the axis, evenly spread."""
     offset = (np.arange(len(y)) * _GOLDEN) % 1 - 0.5
-    return place + _HALF_WIDTH * offset, y
+    return np.asarray(place + _HALF_WIDTH * offset), y
 
 
 def _levels(values: list[Any]) -> tuple[Array, Array]:
