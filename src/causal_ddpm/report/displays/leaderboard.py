@@ -77,7 +77,7 @@ class LeaderboardDisplay:
             if not np.isnan(values[i, j]):
                 ink = "#ffffff" if values[i, j] > _HALF else style.INK
                 ax.text(j, i, f"{values[i, j]:.0%}", ha="center", va="center", color=ink)
-        ax.set_xticks(range(values.shape[1]), [ASPECTS[name] for name in self.shares])
+        ax.set_xticks(range(values.shape[1]), [ASPECTS[str(name)] for name in self.shares])
         ax.set_yticks(range(len(values)), list(self.shares.index))
         ax.tick_params(axis="both", length=0, labelcolor=style.INK)
         ax.xaxis.tick_top()
