@@ -15,13 +15,15 @@ import time
 
 import numpy as np
 import pandas as pd
-import torch
 
 
 def fit_gan(args, table, classes):  # noqa: ANN001, ANN201 - runs without this project's types
     """CTGAN or TVAE with their defaults."""
     import ctgan
+    import torch
 
+    torch.set_num_threads(1)
+    torch.manual_seed(args.seed)
     model = getattr(ctgan, args.model)(epochs=args.epochs, enable_gpu=False)
     model.set_random_state(args.seed)
     model.fit(table, classes)
@@ -58,8 +60,6 @@ def main() -> None:
     options.add_argument("--seed", type=int, required=True)
     options.add_argument("--cpu-seconds", type=float, help="limit on the fit")
     args = options.parse_args()
-    torch.set_num_threads(1)
-    torch.manual_seed(args.seed)
     np.random.seed(args.seed)  # noqa: NPY002 - the peers draw from the global generator
     table = pd.read_csv(args.train)
     signal.signal(signal.SIGPROF, give_up)
