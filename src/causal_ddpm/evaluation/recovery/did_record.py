@@ -19,7 +19,7 @@ INFORMATION: Mapping[str, str] = {
 """What each information set holds."""
 
 _MARKS: Mapping[str, str] = {
-    "recovered": " ", "in part": "~", "not recovered": "x", "not judged": "?",
+    "recovered": " ", "in part": "~", "not recovered": "x", "not judged": " ",
 }  # fmt: skip
 """What a table as text puts behind a number, by its verdict."""
 

@@ -193,7 +193,7 @@ def read_panel(view: View, known: KnownPanel) -> PanelReading:
         "att": att,
         "att_percent": 100 * (att - known.att) / abs(known.att) if known.att else np.nan,
         "event_time_rmse": _rms(event_time - true_time),
-        "unit_correlation": float(np.corrcoef(unit, true_unit)[0, 1]),
+        "unit_decorrelation": 1 - float(np.corrcoef(unit, true_unit)[0, 1]),
         "unit_rmse": _rms(unit - true_unit),
         "slope_before": _slope(period[known.post == 0]),
         "slope_after": _slope(period[known.post == 1]),
