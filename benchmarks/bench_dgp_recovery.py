@@ -28,7 +28,7 @@ from causal_ddpm.evaluation.recovery.generator import Generator, Roles
 from causal_ddpm.evaluation.recovery.report import Recovery
 from causal_ddpm.evaluation.studies import Spec, Study, grid
 
-DESIGNS = ("gauss", "bimodal", "ai-adoption", "heavy-tails", "binary-outcome", "linear")
+DESIGNS = ("gauss", "bimodal", "ai-adoption", "heavy-tails", "binary-outcome", "instrument")
 ORACLE, BOOTSTRAP = "the process itself", "bootstrap"
 OURS = {"joint diffusion (ours)": "joint", "conditional diffusion (ours)": "conditional"}
 HERE = {"Gaussian copula": GaussianCopula, "spline flow": SplineFlow}
@@ -45,9 +45,9 @@ HEADLINES = {
     "noise_ks": ("noise", "the Kolmogorov"),
     "propensity_rmse": ("assignment", "the root mean square error"),
     "pehe": ("counterfactual", "the root mean square error"),
-    "ate_error": ("effects", "the ATE"),
+    "ate_error": ("effects", ("the ATE", "the LATE")),
 }
-"""Column, section of the report, and how the finding begins."""
+"""Column, section of the report, and how the finding begins; the first such finding counts."""
 
 
 @dataclass(frozen=True)
@@ -162,8 +162,9 @@ Errors, smaller is better; the first row of a design is what a fresh draw of {N:
 within. `w1`: Wasserstein distance of the outcome; `auc`: area under the ROC curve, above one half,
 of a classifier that tells generated from true rows; `mean_rmse`: of E[Y | x, d]; `noise_ks`:
 Kolmogorov-Smirnov distance of the noise; `propensity_rmse`: of P(D | x); `pehe`: root mean square
-error of E[Y(1) - Y(0) | x]; `ate_error`: absolute error of the ATE, in units of the outcome. All
-others are in standard deviations of the outcome or in probabilities."""
+error of E[Y(1) - Y(0) | x]; `ate_error`: absolute error of the ATE (with an instrument, of the
+LATE), in units of the outcome. All others are in standard deviations of the outcome or in
+probabilities."""
 
 
 def main() -> None:
