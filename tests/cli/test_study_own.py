@@ -68,8 +68,7 @@ def test_it_ranks_writes_and_resumes(own, tmp_path):
 def test_help_teaches(capsys):
     assert run(["study", "own", "--help"]) == 0
     told = " ".join(capsys.readouterr().out.split())
-    for word in ("Learns a twin of the file", "cannot say whether a confounder is missing",
-                 "0 an experiment", "age > 40"):  # fmt: skip
+    for word in ("Learns a twin of the file", "confounder is missing", "0 an experiment"):
         assert word in told
 
 
@@ -83,8 +82,8 @@ def test_help_teaches(capsys):
         (("--estimators", "ols,magic"), "no estimator 'magic'; expected difference, ols"),
         (("--estimators", "ols,ols"), "'ols' occurs twice"),
         (("--estimand", "qte"), "'qte' is not one of"),
-        (("--draws", "1"), "1 is not in the range x>=2"),
-        (("--n", "3"), "3 is not in the range x>=20"),
+        (("--draws", "1"), "Invalid value for '--draws'"),
+        (("--n", "3"), "Invalid value for '--n'"),
         (("--table", "/nowhere/own"), "'/nowhere' for 'own.md' does not exist"),
         (("--json", "/nowhere/own.json"), "'/nowhere' for 'own.json' does not exist"),
         (("--covariates", "copula"), "'copula' is not one of"),

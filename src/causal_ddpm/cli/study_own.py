@@ -128,14 +128,14 @@ def own(  # noqa: PLR0913 - one argument an option
             raise DataError(f"the output '{path}' is the data file itself", "another file name")
     check_folder(folder)
     data = _read(file, treatment, outcome, _names(confounders), weights)
+    names = _checked_names(estimators)
     _check_truth(data, effect, overlap)
-    from causal_ddpm.evaluation.own_study.estimators import estimators_of
-
-    chosen = estimators_of(None if estimators is None else _names(estimators))
     # Only now the heavy imports: whatever is wrong with the input has been said.
+    from causal_ddpm.evaluation.own_study.estimators import estimators_of
     from causal_ddpm.evaluation.own_study.study import study_own
     from causal_ddpm.evaluation.twin.fit import TwinSettings
 
+    chosen = estimators_of(names)
     with quiet_progress(quiet) as progress:
         found = study_own(
             data, chosen, effect=effect, overlap=overlap, estimand=_estimand(estimand),
@@ -155,6 +155,17 @@ def _read(
     from causal_ddpm.core.data import CausalData
 
     return CausalData(frame, treatment, outcome, confounders, weights=weights)
+
+
+def _checked_names(text: str | None) -> list[str] | None:
+    """Names of shipped estimators; None for all of them."""
+    from causal_ddpm.evaluation.own_study.names import check_different, check_shipped
+
+    if text is None:
+        return None
+    names = [check_shipped(name) for name in _names(text)]
+    check_different(names)
+    return names
 
 
 def _check_truth(data: "CausalData", effect: str, overlap: float) -> None:

@@ -20,7 +20,7 @@ QUICK = ["difference", "lin", "ipw"]
 def study(twin, tmp_path_factory):
     """A linear twin: 100 draws of quick estimators, 40 of AIPW."""
     return study_own(
-        twin, [*QUICK, "aipw"], effect=1.0, draws={**dict.fromkeys(QUICK, 100), "aipw": 100},
+        twin, [*QUICK, "aipw"], effect=1.0, draws={**dict.fromkeys(QUICK, 100), "aipw": 40},
         n=400, folder=tmp_path_factory.mktemp("ledger"), random_state=2,
     )  # fmt: skip
 
@@ -30,9 +30,9 @@ def _of(study, name):
 
 
 def test_adjustment_covers_on_a_linear_twin_and_the_difference_in_means_does_not(study):
-    for name in ("lin", "aipw"):
+    for name, least in (("lin", 0.89), ("aipw", 0.86)):
         row = _of(study, name)
-        assert row["coverage"] >= 0.89
+        assert row["coverage"] >= least
         assert row["intervals"] == "hold"
         assert abs(row["bias"]) < 3 * row["bias_error"] + 0.01
         assert 0.8 < row["se_ratio"] < 1.2
@@ -108,6 +108,7 @@ def test_rows_are_kept_and_do_not_depend_on_the_other_estimators(twin, tmp_path)
     np.testing.assert_array_equal(own["value"], first.rows["value"])
 
 
+@pytest.mark.slow
 def test_workers_change_nothing(twin, tmp_path):
     shared = dict(effect=0.0, draws=3, n=120)
     one = study_own(twin, QUICK, folder=tmp_path / "1", **shared)
@@ -117,7 +118,7 @@ def test_workers_change_nothing(twin, tmp_path):
 
 def test_estimands_have_truths_of_their_own(twin, tmp_path):
     found = study_own(
-        twin, ["lin"], effect="1 + (age > 40)", estimand=ATT(), draws=60, n=500, folder=tmp_path
+        twin, ["lin"], effect="1 + (age > 40)", estimand=ATT(), draws=40, n=400, folder=tmp_path
     )
     truth = twin.with_truth("1 + (age > 40)").truth().population
     assert found.truth.population["ATT"] == pytest.approx(truth["ATT"])

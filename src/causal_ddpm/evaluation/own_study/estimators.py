@@ -38,6 +38,7 @@ from causal_ddpm.core.estimate import Estimate
 from causal_ddpm.core.random import Seed
 from causal_ddpm.estimators.inference import Sampling
 from causal_ddpm.evaluation.diagnostics import naive_difference
+from causal_ddpm.evaluation.own_study.names import TITLES, check_different, check_shipped
 from causal_ddpm.nuisance.encoding import Encoder
 from causal_ddpm.nuisance.learner_model import LearnerOutcomeModel, LearnerPropensityModel
 from causal_ddpm.nuisance.logistic import fit_logistic
@@ -172,24 +173,23 @@ def _cost(fixed: float, per_row: float, n: int, p: int) -> float:
     return fixed + per_row * n * (1 + p / 20)
 
 
+_QUICK: Mapping[str, tuple[Estimation, float, float]] = {
+    "difference": (difference_in_means, 0.005, 0.0),
+    "ols": (ols, 0.01, 1e-6),
+    "lin": (lin, 0.01, 2e-6),
+    "ipw": (ipw, 0.02, 1e-5),
+    "aipw": (aipw, 0.15, 3e-5),
+}
+"""Functions, and the seconds that one call and one row of theirs cost."""
+
 SHIPPED: Mapping[str, NamedEstimator] = {
-    e.name: e
-    for e in (
-        NamedEstimator(
-            "difference", difference_in_means, "difference in means", partial(_cost, 0.005, 0.0)
-        ),
-        NamedEstimator("ols", ols, "OLS with confounders", partial(_cost, 0.01, 1e-6)),
-        NamedEstimator("lin", lin, "regression adjustment (Lin)", partial(_cost, 0.01, 2e-6)),
-        NamedEstimator("ipw", ipw, "IPW (Hajek)", partial(_cost, 0.02, 1e-5)),
-        NamedEstimator("aipw", aipw, "AIPW, ridge and logistic", partial(_cost, 0.15, 3e-5)),
-        NamedEstimator(
-            "diffusion",
-            diffusion,
-            "AIPW, diffusion (default)",
-            partial(_cost, 5.0, 6e-3),
-            slow=True,
-        ),
-    )
+    **{
+        name: NamedEstimator(name, function, TITLES[name], partial(_cost, fixed, per_row))
+        for name, (function, fixed, per_row) in _QUICK.items()
+    },
+    "diffusion": NamedEstimator(
+        "diffusion", diffusion, TITLES["diffusion"], partial(_cost, 5.0, 6e-3), slow=True
+    ),
 }
 """Estimators by the names that the command line takes."""
 
@@ -203,21 +203,13 @@ def estimators_of(wanted: Sequence[Any] | None) -> tuple[NamedEstimator, ...]:
         For an unknown name, something that estimates nothing, or a name that occurs twice.
     """
     found = tuple(_one(item) for item in (SHIPPED if wanted is None else wanted))
-    names = [e.name for e in found]
-    twice = [name for name in names if names.count(name) > 1]
-    if not found or twice:
-        raise DataError(
-            f"the estimator '{twice[0]}' occurs twice" if twice else "no estimator was named",
-            "different estimators, at least one",
-        )
+    check_different([e.name for e in found])
     return found
 
 
 def _one(item: Any) -> NamedEstimator:
     if isinstance(item, str):
-        if item not in SHIPPED:
-            raise DataError(f"there is no estimator '{item}'", ", ".join(SHIPPED))
-        return SHIPPED[item]
+        return SHIPPED[check_shipped(item)]
     if isinstance(item, NamedEstimator):
         return item
     if isinstance(item, EffectEstimator):

@@ -36,6 +36,7 @@ _COLUMNS = (
     "estimator", "title", "draws", "refused", "bias", "bias_error", "sd", "rmse", "rmse_error",
     "versus_best", "mean_std_error", "se_ratio", "coverage", "coverage_error", "width", "intervals",
 )  # fmt: skip
+_RESULTS = ("value", "std_error", "ci_low", "ci_high", "truth", "sample_truth", "refused")
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +93,8 @@ class OwnStudy:
         DataError
             If no estimator finished two draws.
         """
+        known = [*rows.columns, *(c for c in _RESULTS if c not in rows.columns)]
+        rows = rows.reindex(columns=known)  # rows that failed have no results
         return cls(
             _table(rows, titles, level), rows, twin.truth(), twin.likeness, estimand.name,
             twin.effect.words, twin.effect.kind, twin.overlap, n, level,
@@ -233,7 +236,7 @@ def _deserved(coverage: float, error: float, level: float) -> str:
 
 
 def _first_failure(rows: pd.DataFrame) -> str:
-    told = [*rows["error"].dropna(), *rows.get("refused", pd.Series(dtype=object)).dropna()]
+    told = [*rows["error"].dropna(), *rows["refused"].dropna()]
     return str(told[0]).splitlines()[0] if told else "nothing"
 
 

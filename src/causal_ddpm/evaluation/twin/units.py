@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from causal_ddpm.core.covariates import Column, Covariates
 from causal_ddpm.core.discrete import DiscreteLaw, RowLaw
 from causal_ddpm.core.distribution import ConditionalLaw
+from causal_ddpm.core.errors import ModelFileError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,6 +59,18 @@ class Units:
 
     def __len__(self) -> int:
         return len(self.log_odds)
+
+    def check_parts(self) -> None:
+        """Refuse parts of different lengths; called for units that are read from a file.
+
+        Raises
+        ------
+        ModelFileError
+        """
+        shape = (len(self), len(self.columns))
+        fit = self.values.shape == self.missing.shape == shape
+        if not fit or any(len(law) != len(self) for law in self.laws):
+            raise ModelFileError("The parts of the twin in this file are of different lengths.")
 
     @property
     def covariates(self) -> Covariates:
