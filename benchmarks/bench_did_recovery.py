@@ -120,9 +120,9 @@ def against_twfe(rows: pd.DataFrame) -> pd.DataFrame:
     part = rows[rows["information"] == "D"]
     out = []
     for sd, same in part.groupby("noise_sd", sort=False):
-        wide = same.pivot(index="draw", columns="method", values="att_error").dropna()
-        for method in (RECOMMENDED, PLAIN):
-            row = {"noise sd": sd, "method": method}
+        errors = same.pivot(index="draw", columns="method", values="att_error")
+        for method in (m for m in (RECOMMENDED, PLAIN) if m in errors):
+            row, wide = {"noise sd": sd, "method": method}, errors[errors[method].notna()]
             for peer, name in ((TWFE, "TWFE"), (LEAST_SQUARES, "BJS")):
                 row[f"RMSE / {name}"] = rms(wide[method]) / rms(wide[peer])
                 row[f"its error ({name})"] = ratio_error(wide[method], wide[peer])
@@ -155,12 +155,14 @@ def ratio_error(a: pd.Series, b: pd.Series) -> float:
 def main() -> None:
     options = parser(__doc__.splitlines()[0])
     options.add_argument("--draws", type=int, default=20)
+    options.add_argument("--plain-draws", type=int, default=20, help="of the plain model")
     args = options.parse_args()
     draws, size = (range(2), 20) if args.quick else (range(args.draws), 100)
     specs = [
         {"size": size, "draw": draw, "noise_sd": sd, "information": name, "method": method}
         for method in (LEAST_SQUARES, TWFE, RECOMMENDED, PLAIN)
-        for sd in (0.1, 1.0) for draw in draws for name in METHODS if method in METHODS[name]
+        for sd in (0.1, 1.0) for draw in draws for name in METHODS
+        if method in METHODS[name] and (method != PLAIN or draw < args.plain_draws)
     ]  # fmt: skip
     study = Study("did-recovery", recovery_row, specs, args.studies, any_version=args.any_version)
     rows = run(study, args.n_jobs, lambda spec: {PLAIN: 6.0, RECOMMENDED: 5.0}.get(
