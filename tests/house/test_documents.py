@@ -20,6 +20,7 @@ PAGES = (
     "docs/api.md",
     "docs/inference.md",
     "docs/own_study.md",
+    "docs/did_experiment.md",
 )
 
 

@@ -15,8 +15,8 @@ from causal_ddpm.nuisance.panel.unit_trend import UnitTrend
 
 QUICK = DiffusionSettings(n_steps=30, hidden_dim=16)
 MODELS = {
-    "H": ResidualPanelModel(UnitTrend(), QUICK),
-    "D": ResidualPanelModel(TwoWay(), QUICK),
+    "H": ResidualPanelModel(UnitTrend(), QUICK, n_folds=3),
+    "D": ResidualPanelModel(TwoWay(), QUICK, n_folds=3),
     "plain": EndToEndPanelModel(QUICK),
 }
 
