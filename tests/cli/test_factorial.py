@@ -165,3 +165,31 @@ def test_outputs_are_checked_first(command, crossed, tmp_path):
     code, _, err = command("factorial", crossed, *ABC, "--json", same, "--report", same)
     assert code == 2
     assert "two different files" in err
+
+
+def test_several_methods_stand_side_by_side(command, crossed, tmp_path):
+    out_json, page = tmp_path / "out.json", tmp_path / "out.html"
+    code, out, err = command(
+        "factorial", crossed, *ABC, "--probability", "0.5,0.5,0.3", "--order", "1",
+        "--method", "ols", "--method", "scores", "--json", out_json, "--report", page,
+    )  # fmt: skip
+    assert code == 0, err
+    assert "scores: orthogonal scores, interactions to order 1, known assignment; 400 rows" in out
+    found = json.loads(out_json.read_text())
+    assert [row["method"] for row in found["estimates"]] == ["ols"] * 3 + ["scores"] * 3
+    assert page.exists()
+
+
+def test_the_law_is_printed_as_a_prediction(command, crossed, tmp_path):
+    small = tmp_path / "small.csv"
+    pd.read_csv(crossed).head(60).to_csv(small, index=False)
+    code, out, err = command("factorial", small, *ABC, "--order", "1", "--method", "law")
+    assert code == 0, err
+    assert "What the diffusion law of every cell predicts:" in out
+    assert out.count("prediction: no valid interval") == 4
+
+
+def test_an_unknown_method_is_refused(command, crossed):
+    code, _, err = command("factorial", crossed, *ABC, "--method", "lasso")
+    assert code == 2
+    assert "'lasso'; expected ols or scores or law" in err
