@@ -46,11 +46,13 @@ def test_readme_commands_exist(root):
     lines = "\n".join(_blocks(root / "README.md", "bash")).replace("\\\n", " ").splitlines()
     commands = [line.split("#")[0].split() for line in lines if line.startswith("causal-ddpm ")]
     assert {words[1] for words in commands} >= {"estimate", "simulate"}
-    known = typer.main.get_command(app).commands
     for words in commands:
-        options = {option for p in known[words[1]].params for option in p.opts}
-        missing = [w for w in words if w.startswith("--") and w not in options]
-        assert not missing, f"{words[1]} has no {missing}"
+        command, rest = typer.main.get_command(app), words[1:]
+        while hasattr(command, "commands"):
+            command, rest = command.commands[rest[0]], rest[1:]
+        options = {option for p in command.params for option in p.opts}
+        missing = [w for w in rest if w.startswith("--") and w not in options]
+        assert not missing, f"{command.name} has no {missing}"
 
 
 def test_make_targets_in_the_pages_exist(root):
