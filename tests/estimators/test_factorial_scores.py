@@ -136,6 +136,8 @@ def test_a_restricted_assignment_is_handled_by_its_table():
     ).effects()
     assert np.abs(right.values - [0, 2, 0]).max() < 4 * right.std_error.max()
     assert np.abs(wrong.values[0]) > 5 * wrong.std_error[0]
+    assert any(text.startswith("a:b: these factors occur together") for text in wrong.warnings)
+    assert right.warnings == ()
 
 
 def test_observed_shares_make_scores_nearly_least_squares():

@@ -29,7 +29,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from causal_ddpm.core.coding import Term, all_cells, columns, terms_to
+from causal_ddpm.core.checks import shown
+from causal_ddpm.core.coding import Term, all_cells, columns, term_label, terms_to
 from causal_ddpm.core.estimate import refuse_synthetic
 from causal_ddpm.core.factorial_data import FactorialData
 from causal_ddpm.core.random import Seed, seed_sequence
@@ -41,6 +42,9 @@ from causal_ddpm.nuisance.folds import FEW_CLUSTERS
 from causal_ddpm.nuisance.spike_slab import fit_spike_slab
 
 Array = NDArray[np.float64]
+
+_SURPRISE = 5.0
+"""Standard errors between joint shares and the stated assignment that call for a word."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +126,7 @@ def factorial_scores(
         sampling.influence(psi - values),
         method=f"orthogonal scores, interactions to order {order}, known assignment",
         df=sampling.n_independent - (len(terms) if data.clusters is None else 1),
-        warnings=_notes(sampling),
+        warnings=[*_notes(sampling), *_surprises(data, terms, f, sampling)],
     )
     explained = 1 - np.mean((data.outcome - mu.own) ** 2) / np.var(data.outcome)
     told = {"assignment": data.assignment.name, "held_out_r2": float(explained)}
@@ -161,6 +165,22 @@ def _encoded(
     return encoder.transform(data.covariates.rows(train)), encoder.transform(
         data.covariates.rows(read)
     )
+
+
+def _surprises(
+    data: FactorialData, terms: tuple[Term, ...], f: Array, sampling: Sampling
+) -> list[str]:
+    """Pairs of factors whose joint shares belie the assignment that was stated."""
+    share = np.average(f, axis=0, weights=data.weights)
+    se = np.sqrt(np.diag(sampling.covariance(sampling.influence(f - share))))
+    away = np.abs(share - data.assignment.gram(terms)[0])
+    pairs = [s for s, term in enumerate(terms) if len(term) == 2 and away[s] > _SURPRISE * se[s]]
+    labels = [term_label(terms[s], data.factors) for s in pairs]
+    return [
+        f"{shown(labels, 4)}: these factors occur together more or less often than the stated "
+        "assignment allows. Give the probabilities of the cells if they were not assigned "
+        "independently."
+    ][: len(labels)]
 
 
 def _notes(sampling: Sampling) -> list[str]:
