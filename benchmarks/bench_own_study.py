@@ -3,7 +3,7 @@
 The data: 1 566 smokers, who quits (qsmk), the change of weight in kilograms (wt82_71), nine
 confounders. A twin is learnt; then the truth is set: no effect with the selection that was learnt,
 an effect of 3 kg that differs with age under twice the selection on the log odds, and 3 kg in an
-experiment. The default pipeline is slow and gets fewer draws, in the first two.
+experiment. The default pipeline is slow: it joins the first, with fewer draws.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CONFOUNDERS = [
 QUICK = ("difference", "ols", "lin", "ipw", "aipw")
 TRUTHS: tuple[tuple[Any, float, tuple[str, ...]], ...] = (
     (0.0, 1.0, (*QUICK, "diffusion")),
-    ("3 + 0.1 * (age - 43)", 2.0, (*QUICK, "diffusion")),
+    ("3 + 0.1 * (age - 43)", 2.0, QUICK),
     (3.0, 0.0, QUICK),
 )
 SHOWN = [

@@ -46,6 +46,7 @@ def test_it_ranks_writes_and_resumes(own, tmp_path):
     files = ("--table", str(tmp_path / "shops"), "--json", str(tmp_path / "shops.json"))
     code, told = own(*LIGHT, *files)
     assert code == 0, told.err
+    assert "The twin of 240 rows is learnt unless it is kept" in told.err
     assert "Draws of 240 rows: difference 12" in told.err
     for word in ("Estimator", "Lowest RMSE", "In the twin the ATE is", f"Wrote {tmp_path}"):
         assert word in told.out

@@ -108,6 +108,11 @@ def study_own(  # noqa: PLR0913 - the public door, all but the data have default
     if isinstance(data, TwinDesign):
         twin = data.with_truth(effect, overlap)
     else:
+        if announce is not None:
+            announce(
+                f"The twin of {data.n:,} rows is learnt unless it is kept in '{folder}': about a "
+                "minute of CPU time for a thousand rows."
+            )
         twin = twin_of(data, folder, settings, random_state, progress)
         twin = twin.with_truth(0.0 if effect is None else effect, overlap)
     size = twin.roles.n if n is None else int(n)
