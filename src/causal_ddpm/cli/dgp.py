@@ -69,10 +69,11 @@ def show(
     if picture is not None:
         check_writable(picture)
     from causal_ddpm.dgp.catalog import FAMILIES, describe
+
+    entry = describe(name)
     from causal_ddpm.report.design_sheet import DesignSheet
     from causal_ddpm.report.text_picture import text_picture
 
-    entry = describe(name)
     sheet = DesignSheet.of(entry, rows, seed)
     what = f"{sheet.size:,} {entry.counts}, seed {seed}"
     typer.echo(f"{entry.name}: {entry.summary}")
