@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import statsmodels.api as sm
 
@@ -25,8 +26,9 @@ from causal_ddpm.evaluation.recovery.generator import (
     Interventional,
     Roles,
 )
+from causal_ddpm.evaluation.recovery.known import comparison_of
 from causal_ddpm.evaluation.recovery.noise import count_modes
-from causal_ddpm.evaluation.recovery.reading import allowance, signed_allowance, weighted
+from causal_ddpm.evaluation.recovery.reading import allowance, read, signed_allowance, weighted
 from causal_ddpm.evaluation.recovery.report import Finding, Section
 
 
@@ -64,6 +66,14 @@ def test_weighted_quantiles_are_those_of_repeated_rows() -> None:
     repeated = np.repeat(y, w.astype(int))
     assert weighted(y, w, [0.35])[0] == pytest.approx(1 + (0.35 - 0.2) / 0.3)
     assert weighted(repeated, np.ones(10), [0.95])[0] == 5.0
+
+
+def test_copies_of_a_row_do_not_explain_each_other() -> None:
+    comparison = comparison_of(design_by_name("linear"))
+    frame = comparison.draw(200, 0).frame
+    copied = pd.concat([frame] * 10, ignore_index=True)
+    found = read(copied, comparison, comparison.encoding.matrix(frame), 0, quantiles=False)
+    assert found.residuals.std() > 0.9  # the noise has a standard deviation of one
 
 
 def test_allowances() -> None:

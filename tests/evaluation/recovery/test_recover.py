@@ -74,7 +74,7 @@ def normal_noise(draw: Any, rng: np.random.Generator) -> pd.DataFrame:
 def tried(name: str, spoil: Spoil, seed: int = 0) -> Recovery:
     design = design_by_name(name)
     return recover(
-        design, Spoilt(design, spoil), n=400, random_state=seed, n_generated=3000, n_replicates=5
+        design, Spoilt(design, spoil), n=400, random_state=seed, n_generated=2000, n_replicates=4
     )
 
 

@@ -75,7 +75,7 @@ class FittedRows:
 
     def sample(self, n: int, random_state: Seed = None) -> pd.DataFrame:
         """Whole rows."""
-        rows: pd.DataFrame = self.joint.sample(n, random_state, missing=False)
+        rows: pd.DataFrame = self.joint.sample(n, random_state)
         return rows.drop(columns=SYNTHETIC_MARKER)
 
     def interventional(

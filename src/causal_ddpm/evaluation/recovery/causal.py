@@ -66,13 +66,10 @@ def effect_section(bench: Bench, real: Reading) -> Section:
             bench.number(f"the ATT{name}", att, lambda r, a=a: r.effect_on_treated(a), real),
         ]
         if not discrete(bench) and bench.many.potential is not None:
-            outcomes = bench.many.potential
-            qte = np.quantile(outcomes[:, a], EFFECT_LEVELS) - np.quantile(
-                outcomes[:, 0], EFFECT_LEVELS
-            )
+            qte = true_quantile_effects(bench, bench.many.potential, a)
             findings += [
                 bench.number(
-                    f"the QTE({u:g}){name}", float(qte[k]),
+                    f"the QTE({u:g}){name}", qte[k],
                     lambda r, a=a, k=k: r.quantile_effects(a)[k], real,
                 )
                 for k, u in enumerate(EFFECT_LEVELS)
@@ -93,6 +90,16 @@ def true_effects(bench: Bench, arm: int) -> tuple[float, float]:
     if len(bench.comparison.labels) > 2:
         return ate, att
     return known.get("ATE", ate), known.get("ATT", att)
+
+
+def true_quantile_effects(bench: Bench, outcomes: Array, arm: int) -> list[float]:
+    """Quantile effects of an arm at EFFECT_LEVELS."""
+    known = bench.comparison.effects if len(bench.comparison.labels) == 2 else {}
+    both = np.quantile(outcomes[:, [arm, 0]], EFFECT_LEVELS, axis=0)
+    return [
+        float(known.get(f"QTE({u:g})", q[0] - q[1]))
+        for u, q in zip(EFFECT_LEVELS, both, strict=True)
+    ]
 
 
 def _words(bench: Bench, findings: list[Finding]) -> tuple[str, ...]:

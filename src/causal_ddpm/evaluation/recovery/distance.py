@@ -19,7 +19,7 @@ from scipy.spatial.distance import cdist
 from causal_ddpm.core.random import Seed, integer_seed, stream
 from causal_ddpm.evaluation.fidelity import DISTINCT, N_FOLDS
 from causal_ddpm.evaluation.recovery.known import Encoding
-from causal_ddpm.evaluation.recovery.reading import allowance
+from causal_ddpm.evaluation.recovery.reading import allowance, signed_allowance
 from causal_ddpm.evaluation.recovery.report import Finding, Section
 from causal_ddpm.nuisance.boosting import TreeSettings, fit_trees
 
@@ -61,7 +61,8 @@ def distance_section(
                   float(table[outcome]), [float(t[outcome]) for t in fresh]),
         _distance(f"the largest Wasserstein distance of another column (of {worst}), likewise,",
                   float(table[others].max()), [float(t[others].max()) for t in fresh]),
-        _distance("the energy distance of whole rows", energies[0], energies[1:]),
+        Finding("the energy distance of whole rows", energies[0], max(energies[0], 0.0),
+                allowance=signed_allowance(energies[1:])),
         Finding("the area under the ROC curve of a classifier that tells generated from true rows",
                 auc, max(auc - 0.5, 0.0), 0.5, limit),
     ]  # fmt: skip

@@ -161,7 +161,8 @@ def generated_rows(
             f"The generator returned {found}; expected {n:,} rows with {shown(roles.columns, 6)}."
         )
     rows = rows.drop(columns=SYNTHETIC_MARKER, errors="ignore").reset_index(drop=True)
-    bad = [c for c in roles.columns if rows[c].isna().any()]
+    needed = [c for c in roles.columns if c not in roles.covariates]
+    bad = [c for c in needed if rows[c].isna().any()]
     if bad:
         raise ConvergenceError(f"Generated cells of the column '{bad[0]}' are missing.")
     return rows.loc[:, list(roles.columns)]

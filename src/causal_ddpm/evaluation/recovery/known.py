@@ -161,7 +161,7 @@ def comparison_of(design: Any) -> Comparison:
         draw,
         _law_of(design, roles) if numbers else None,
         _propensity_of(design, roles) if numbers else None,
-        {k: v for k, v in design.truth().population.items() if k in ("ATE", "ATT")},
+        dict(design.truth().population),
     )
 
 

@@ -1,6 +1,6 @@
 """One analysis for all rows: generated ones, the real ones, and fresh draws of the true process.
 
-With rows (x_i, a_i, y_i), two folds, and boosted trees throughout,
+With rows (x_i, a_i, y_i), two folds (copies of a row in one) and boosted trees throughout,
 
     m_a(x)    regression of y in arm a, learnt on the other fold (mean of both for new x)
     e_a(x)    probability of arm a, likewise, kept above .01
@@ -137,7 +137,7 @@ def read(
     codes = comparison.codes(frame)
     frame, codes = frame[codes >= 0], codes[codes >= 0]
     x, y, arms = comparison.encoding.matrix(frame), comparison.outcome(frame), comparison.labels
-    folds = stream(random_state, "folds").permutation(len(y)) % _N_FOLDS
+    folds = _folds(np.column_stack([x, codes, y]), random_state)
     mean, e = np.empty((len(y), len(arms))), np.empty((len(y), len(arms)))
     mean_at, e_at = (np.zeros((len(points), len(arms))) for _ in range(2))
     for k in range(_N_FOLDS):
@@ -179,6 +179,12 @@ def allowance(errors: Sequence[float]) -> float:
 def rms(values: Array) -> float:
     """Root mean square."""
     return float(np.sqrt(np.mean(np.square(values))))
+
+
+def _folds(rows: Array, random_state: Seed) -> Codes:
+    """Folds in which copies of a row stay together."""
+    group = np.unique(rows, axis=0, return_inverse=True)[1].ravel()
+    return stream(random_state, "folds").permutation(int(group.max()) + 1)[group] % _N_FOLDS
 
 
 def _slopes(frame: pd.DataFrame, codes: Codes, comparison: Comparison) -> Array | None:
