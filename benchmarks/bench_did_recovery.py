@@ -107,9 +107,9 @@ def accuracy(rows: pd.DataFrame) -> pd.DataFrame:
         base = base.loc[own.index]
         out.append({
             "noise sd": sd, "information": information, "method": method,
-            "mean |error| %": own.abs().mean(), "its MC error": own.abs().sem(),
+            "mean abs error %": own.abs().mean(), "its MC error": own.abs().sem(),
             "bias %": own.mean(), "RMSE %": rms(own),
-            "|error| / least squares": own.abs().mean() / base.abs().mean(),
+            "abs error / least squares": own.abs().mean() / base.abs().mean(),
             "RMSE / least squares": rms(own) / rms(base), "draws": len(own),
         })  # fmt: skip
     return pd.DataFrame(out)
@@ -174,7 +174,7 @@ def main() -> None:
 
 ACCURACY = (
     "Error of the ATT (0.5) in percent of it. H: all units before treatment and a stated line in "
-    "time; D: all untreated cells. Asked for at noise sd 0.1: |error| of the recommended model at "
+    "time; D: all untreated cells. Asked for at noise sd 0.1: mean absolute error of the recommended model at "
     "most 1.3 times that of least squares with the same information"
 )
 PAIRED = (
