@@ -51,3 +51,10 @@ def test_levels_and_separate_values() -> None:
     assert any("industry=services" in q for q in truths(adoption))
     binary = bootstrapped("binary-outcome")
     assert "its law is in its mean" in binary.section("noise").not_assessed
+
+
+def test_factors_have_simple_effects() -> None:
+    found = bootstrapped("factorial")
+    known = truths(found)
+    assert known["the coefficient of a:b:c"] == pytest.approx(-0.5)
+    assert found.verdicts["coefficients"] == "recovered"

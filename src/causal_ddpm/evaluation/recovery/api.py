@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.errors import DataError
+from causal_ddpm.core.factorial_data import FactorialData
 from causal_ddpm.core.progress import Progress, silent
 from causal_ddpm.core.random import Seed, seed_sequence
 from causal_ddpm.dgp.catalog import design_by_name
@@ -18,6 +19,7 @@ from causal_ddpm.dgp.supply_demand import SupplyDemand
 from causal_ddpm.evaluation.recovery.builtin import generator_by_name
 from causal_ddpm.evaluation.recovery.confounded import confounded_sections
 from causal_ddpm.evaluation.recovery.dose import dose_sections
+from causal_ddpm.evaluation.recovery.factorial import factorial_roles, factorial_sections
 from causal_ddpm.evaluation.recovery.generator import Generator, Roles, generated_rows
 from causal_ddpm.evaluation.recovery.instrument import instrument_sections
 from causal_ddpm.evaluation.recovery.market import MARKET_ROLES, market_sections
@@ -125,7 +127,10 @@ def _try(
 
 def roles_of(design: Any, draw: Any) -> Roles:
     """Roles of the columns of a design's draw."""
-    return MARKET_ROLES if isinstance(design, SupplyDemand) else Roles.of(draw.data)
+    if isinstance(design, SupplyDemand):
+        return MARKET_ROLES
+    data = draw.data
+    return factorial_roles(data) if isinstance(data, FactorialData) else Roles.of(data)
 
 
 def _family(design: Any) -> Callable[[Trial], tuple[Section, ...]]:
@@ -139,6 +144,8 @@ def _family(design: Any) -> Callable[[Trial], tuple[Section, ...]]:
     if isinstance(design, SupplyDemand):
         return market_sections
     data = getattr(design.draw(_FEWEST, 0), "data", None)
+    if isinstance(data, FactorialData):
+        return factorial_sections
     if isinstance(data, CausalData):
         if data.instrument is not None and hasattr(design, "take_up"):
             return instrument_sections
@@ -148,7 +155,7 @@ def _family(design: Any) -> Callable[[Trial], tuple[Section, ...]]:
             return confounded_sections
     raise DataError(
         f"'{design.name}' is of a family that is not examined row by row",
-        "arms or a dose chosen on covariates that are seen, an instrument, or a market",
+        "arms or a dose chosen on covariates that are seen, an instrument, a market, or factors",
         "Panels have the historic experiment of causal_ddpm.evaluation.recovery.",
     )
 
