@@ -174,8 +174,8 @@ def main() -> None:
 
 ACCURACY = (
     "Error of the ATT (0.5) in percent of it. H: all units before treatment and a stated line in "
-    "time; D: all untreated cells. Asked for at noise sd 0.1: mean absolute error of the recommended model at "
-    "most 1.3 times that of least squares with the same information"
+    "time; D: all untreated cells. Asked for at noise sd 0.1: mean absolute error of the "
+    "recommended model at most 1.3 times that of least squares with the same information"
 )
 PAIRED = (
     "RMSE in D over that of the two-way regression (TWFE) and of imputation (BJS) on the same "
