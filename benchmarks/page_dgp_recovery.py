@@ -35,9 +35,11 @@ def block(fits: pd.DataFrame) -> str:
     learners = fits[~fits["generator"].isin([ORACLE, BOOTSTRAP])]
     aspects = LeaderboardDisplay.of(learners).shares.mean().sort_values(ascending=False)
     ranked = ", ".join(f"{name} {share:.0%}" for name, share in aspects.items())
+    counts = fits.groupby("generator").size()
+    uneven = " Not every generator has seen every design and draw yet." * (counts.nunique() > 1)
     parts = [
         f"{len(fits)} fits: {designs}; {seeds} draw{'s' if seeds > 1 else ''} a design; "
-        f"{len(late)} of them gave no rows.",
+        f"{len(late)} of them gave no rows.{uneven}",
         f"Checks recovered, mean over the generators that learn: {ranked}.",
         "Errors as multiples of what a fresh draw stays within (at most 1: recovered):",
         markdown(errors(fits)),
