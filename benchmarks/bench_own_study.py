@@ -23,8 +23,8 @@ TRUTHS: tuple[tuple[Any, float, tuple[str, ...]], ...] = (
     (3.0, 0.0, QUICK),
 )
 SHOWN = [
-    "title", "draws", "bias", "bias_error", "sd", "rmse", "rmse_error", "versus_best", "se_ratio",
-    "coverage", "coverage_error", "intervals",
+    "title", "draws", "bias", "bias_error", "sd", "rmse", "rmse_error", "rmse_ratio", "versus_best",
+    "se_ratio", "coverage", "coverage_error", "intervals",
 ]  # fmt: skip
 
 

@@ -34,7 +34,8 @@ WITHIN, DISTINCT = 2.6, 2.0
 FEW_DRAWS = 50
 _COLUMNS = (
     "estimator", "title", "draws", "refused", "bias", "bias_error", "sd", "rmse", "rmse_error",
-    "versus_best", "mean_std_error", "se_ratio", "coverage", "coverage_error", "width", "intervals",
+    "rmse_ratio", "versus_best", "mean_std_error", "se_ratio", "coverage",
+    "coverage_error", "width", "intervals",
 )  # fmt: skip
 _RESULTS = ("value", "std_error", "ci_low", "ci_high", "truth", "sample_truth", "refused")
 
@@ -46,10 +47,11 @@ class OwnStudy:
     Parameters
     ----------
     table : DataFrame
-        One row an estimator, by RMSE: draws, refused, bias, sd, rmse and coverage with their Monte
-        Carlo errors, ``versus_best`` (squared errors beside those of the first row, in Monte Carlo
-        errors of the difference), mean standard error, its ratio to the sd, width, and what the
-        intervals deserve ("hold", "too narrow", "too wide").
+        One row an estimator, by ``rmse_ratio``, the RMSE over that of the best on the draws that
+        both have seen (the best is one with the most draws): draws, refused, bias, sd, rmse and
+        coverage with their Monte Carlo errors, ``versus_best`` (squared errors beside those of the
+        best, in Monte Carlo errors of the difference), mean standard error, its ratio to the sd,
+        width, and what the intervals deserve ("hold", "too narrow", "too wide").
     rows : DataFrame
         One row a draw and estimator.
     truth : Truth
@@ -123,7 +125,8 @@ class OwnStudy:
         ]
 
     def _accuracy(self) -> list[str]:
-        first, rest = self.table.iloc[0], self.table.iloc[1:]
+        is_best = self.table["versus_best"].eq(0) & self.table["rmse_ratio"].eq(1)
+        first, rest = self.table[is_best].iloc[0], self.table[~is_best]
         words = [
             f"Lowest RMSE: {first['title']}, {first['rmse']:.3g} +- {first['rmse_error']:.2g} over "
             f"{first['draws']} draws."
@@ -131,6 +134,12 @@ class OwnStudy:
         near = rest[rest["versus_best"].abs() < DISTINCT]["title"]
         if len(near):
             words.append(f"Not told apart from it on the same draws: {', '.join(near)}.")
+        better = rest[rest["versus_best"] <= -DISTINCT]
+        words += [
+            f"{row['title']} has {row['rmse_ratio']:.2f} of its RMSE on the {row['draws']} draws "
+            "that both have seen."
+            for _, row in better.iterrows()
+        ]
         biased = self.table[self.table["bias"].abs() > WITHIN * self.table["bias_error"]]
         words += [
             f"{row['title']} is biased by {row['bias']:.3g} +- {row['bias_error']:.2g}."
@@ -212,14 +221,23 @@ def _table(rows: pd.DataFrame, titles: Mapping[str, str], level: float) -> pd.Da
             "intervals": _deserved(summary["coverage"], summary["coverage_error"], level),
         }  # fmt: skip
         found.append(summary)
-    table = pd.DataFrame(found).sort_values("rmse", ignore_index=True)
-    best = _squares(judged[table["estimator"].iloc[0]])
-    table["versus_best"] = [_versus(_squares(judged[e]), best) for e in table["estimator"]]
-    return table[list(_COLUMNS)]
+    table = pd.DataFrame(found)
+    errors = {name: _squares(judged[name]) for name in table["estimator"]}
+    full = table[table["draws"] == table["draws"].max()]
+    best = errors[full.loc[full["rmse"].idxmin(), "estimator"]]
+    table["rmse_ratio"] = [_ratio(errors[e], best) for e in table["estimator"]]
+    table["versus_best"] = [_versus(errors[e], best) for e in table["estimator"]]
+    return table.sort_values("rmse_ratio", ignore_index=True)[list(_COLUMNS)]
 
 
 def _squares(part: pd.DataFrame) -> pd.Series[float]:
     return (part["value"].astype(float) - part["truth"].astype(float)) ** 2
+
+
+def _ratio(squares: pd.Series[float], best: pd.Series[float]) -> float:
+    """RMSE over that of the best, on the draws that both have."""
+    both = pd.concat([squares, best], axis=1, join="inner").mean()
+    return float(np.sqrt(both.iloc[0] / both.iloc[1]))
 
 
 def _versus(squares: pd.Series[float], best: pd.Series[float]) -> float:
