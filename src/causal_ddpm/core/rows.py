@@ -78,7 +78,6 @@ def subset(data: CausalData, rows: NDArray[Any]) -> CausalData:
     part.covariates = data.covariates.rows(rows)
     part.clusters = None if data.clusters is None else data.clusters[rows]
     part.instrument = None if data.instrument is None else data.instrument[rows]
-    part.instrument = None if data.instrument is None else data.instrument[rows]
     part.row_ids = data.row_ids[rows]
     return _with(part, data.treatment[rows], data.outcome[rows], data.weights[rows])
 
@@ -128,7 +127,6 @@ def with_generated(
     every = np.concatenate([np.arange(data.n), source])
     part.covariates = data.covariates.rows(every)
     part.clusters = None if data.clusters is None else data.clusters[every]
-    part.instrument = None if data.instrument is None else data.instrument[every]
     part.instrument = None if data.instrument is None else data.instrument[every]
     part.row_ids = data.row_ids[every]
     part.n_synthetic = data.n_synthetic + len(source)
