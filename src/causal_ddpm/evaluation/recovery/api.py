@@ -156,7 +156,7 @@ def _family(design: Any) -> Callable[[Trial], tuple[Section, ...]]:
     raise DataError(
         f"'{design.name}' is of a family that is not examined row by row",
         "arms or a dose chosen on covariates that are seen, an instrument, a market, or factors",
-        "Panels have the historic experiment of causal_ddpm.evaluation.recovery.",
+        "For difference-in-differences designs there is recover_did.",
     )
 
 
