@@ -336,7 +336,8 @@ def test_assumptions_are_said_of_arms(given):
 
 
 # -- real data ---------------------------------------------------------------------------------
-EMAIL = Path("/work/shared/data/factorial/hillstrom_email.parquet")
+SHARED = Path(__file__).resolve().parents[3] / "shared"
+EMAIL = SHARED / "data/factorial/hillstrom_email.parquet"
 
 
 def test_email_experiment_agrees_with_differences_in_means():

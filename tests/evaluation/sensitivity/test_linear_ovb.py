@@ -12,7 +12,8 @@ from causal_ddpm.core.errors import DataError
 from causal_ddpm.evaluation.sensitivity.linear_ovb import linear_ovb
 from causal_ddpm.evaluation.sensitivity.robustness import robustness_value
 
-DARFUR = Path("/work/shared/data/econ/darfur.parquet")
+SHARED = Path(__file__).resolve().parents[4] / "shared"
+DARFUR = SHARED / "data/econ/darfur.parquet"
 
 
 @pytest.fixture(scope="module")
