@@ -74,10 +74,7 @@ def resumes(path: Path) -> tuple[str, pd.DataFrame]:
         "ethnicity": "white name", "quality": "high quality", "gender": "male name",
         "ethnicity:quality": "white x high quality",
     }  # fmt: skip
-    published = {
-        "ethnicity": ".0320 (table 1)",
-        "ethnicity:quality": ".0178 (table 4: .0229-.0051)",
-    }
+    published = {"ethnicity": ".0320 (table 1)"}
     caption = (
         "## Call-backs by name (Bertrand and Mullainathan 2004)\n\nAverage effects on the chance "
         "of a call-back, standard errors in brackets; 4 870 resumes, all interactions."

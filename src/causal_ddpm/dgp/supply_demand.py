@@ -14,6 +14,7 @@ traces demand, income traces supply. A tax at rate t makes buyers pay p_c = p_s 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -30,6 +31,10 @@ from causal_ddpm.dgp.population import normal_points
 Array = NDArray[np.float64]
 
 COLUMNS = ("price", "quantity", "income", "cost")
+DEMAND: Mapping[str, float] = {"price": -0.9, "income": 0.8}
+"""Elasticity of demand at p = 0, and what income adds."""
+SUPPLY: Mapping[str, float] = {"price": 0.7, "cost": -0.7}
+"""Elasticity of supply at p = 0, and what cost adds."""
 TAXES = (0.1, 0.2, 0.3)
 """Rates whose equilibrium the truth records."""
 
@@ -81,11 +86,13 @@ class SupplyDemand:
 
     def demand(self, p: Array, income: Array, u_d: Array) -> Array:
         """Log quantity demanded at log price p."""
-        return 1 - 0.9 * p - self.demand_curvature * p**2 + 0.8 * income + u_d
+        bend = self.demand_curvature * p**2
+        return 1 + DEMAND["price"] * p - bend + DEMAND["income"] * income + u_d
 
     def supply(self, p: Array, cost: Array, u_s: Array) -> Array:
         """Log quantity supplied at log price p."""
-        return 0.4 + 0.7 * p + self.supply_curvature * p**2 - 0.7 * cost + u_s
+        bend = self.supply_curvature * p**2
+        return 0.4 + SUPPLY["price"] * p + bend + SUPPLY["cost"] * cost + u_s
 
     def draw(self, n: int, seed: Seed = 0) -> MarketDraw:
         """Draw n markets in equilibrium; the same seed gives the same markets."""

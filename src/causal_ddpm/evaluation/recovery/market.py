@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from causal_ddpm.core.random import seed_sequence
+from causal_ddpm.dgp.supply_demand import DEMAND, SUPPLY
 from causal_ddpm.evaluation.recovery.coefficients import Equation, coefficient_section
 from causal_ddpm.evaluation.recovery.confounded import MANY
 from causal_ddpm.evaluation.recovery.distance import distance_section
@@ -25,8 +26,6 @@ from causal_ddpm.evaluation.recovery.trial import Trial
 
 MARKET_ROLES = Roles("price", "quantity", ("income", "cost"), treatment_kind="dose")
 _PRICE = "log price"
-_DEMAND: Mapping[str, float] = {_PRICE: -0.9, "income": 0.8}
-_SUPPLY: Mapping[str, float] = {_PRICE: 0.7, "cost": -0.7}
 _SMALLEST = 1e-6
 
 
@@ -62,10 +61,15 @@ def _equations(design: Any) -> tuple[Equation, ...]:
     return tuple(
         Equation(
             curve, lambda f: _log(f["quantity"]), columns(own, True), columns(own, False),
-            known if straight else {},
+            _of_log_price(known) if straight else {},
         )
-        for curve, own, known in (("demand", "income", _DEMAND), ("supply", "cost", _SUPPLY))
+        for curve, own, known in (("demand", "income", DEMAND), ("supply", "cost", SUPPLY))
     )  # fmt: skip
+
+
+def _of_log_price(curve: Mapping[str, float]) -> dict[str, float]:
+    """Slopes of a curve under the names of its regression."""
+    return {_PRICE if name == "price" else name: slope for name, slope in curve.items()}
 
 
 def _log(values: pd.Series) -> np.ndarray:
