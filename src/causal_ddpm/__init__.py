@@ -38,6 +38,8 @@ _HOMES = {
         "ITT",
         "LATE",
         "QTE",
+        "ATTByCohort",
+        "ATTByEventTime",
         "ArmContrast",
         "ArmMeans",
         "DoseResponse",
@@ -54,6 +56,8 @@ _HOMES = {
     ],
     "causal_ddpm.core.estimate": ["EffectCurve", "Estimate"],
     "causal_ddpm.core.factorial_data": ["FactorialData"],
+    "causal_ddpm.core.panel_data": ["PanelData"],
+    "causal_ddpm.core.reported": ["reported_estimate"],
     "causal_ddpm.dgp.ai_adoption": ["AIAdoption"],
     "causal_ddpm.dgp.catalog": ["catalog", "describe", "design_by_name", "entries"],
     "causal_ddpm.dgp.factorial": ["FactorialModel"],
@@ -169,6 +173,8 @@ if TYPE_CHECKING:
         QTE as QTE,
         ArmContrast as ArmContrast,
         ArmMeans as ArmMeans,
+        ATTByCohort as ATTByCohort,
+        ATTByEventTime as ATTByEventTime,
         BudgetRule as BudgetRule,
         CDFDifference as CDFDifference,
         DoseResponse as DoseResponse,
@@ -181,6 +187,8 @@ if TYPE_CHECKING:
     )
     from causal_ddpm.core.estimate import EffectCurve as EffectCurve, Estimate as Estimate
     from causal_ddpm.core.factorial_data import FactorialData as FactorialData
+    from causal_ddpm.core.panel_data import PanelData as PanelData
+    from causal_ddpm.core.reported import reported_estimate as reported_estimate
     from causal_ddpm.dgp.ai_adoption import AIAdoption as AIAdoption
     from causal_ddpm.dgp.catalog import (
         catalog as catalog,

@@ -75,6 +75,7 @@ def combine_estimates(
         n_synthetic=max(part.n_synthetic for part in parts),
         df=min(df, default=None),
         bootstrap=None,
+        bounds=None,
         assumptions=_once(text for part in parts for text in part.assumptions),
         warnings=_once(text for part in parts for text in part.warnings),
         details={"parts": [part.estimand for part in parts]},
@@ -93,6 +94,12 @@ def _check_same_rows(parts: Sequence[Any]) -> None:
             "the estimates rest on different rows",
             "the same data (equal fingerprints)",
             "Of two independent samples take a.combine(b, -1, independent=True).",
+        )
+    if not all(len(part.influence) for part in parts):
+        raise DataError(
+            "one of the estimates has no influence functions",
+            "results of estimate_effects",
+            "What other libraries report cannot be joined: its correlation is unknown.",
         )
 
 

@@ -84,6 +84,9 @@ class Estimate:
         See :func:`influence_covariance`.
     bootstrap : ndarray, shape (B, p), or None
         Bootstrap draws of the estimates; when present, intervals are their percentiles.
+    bounds : ndarray, shape (2, p), or None
+        Ends of the interval at ``level`` where the method has an interval of its own, which need
+        not be symmetric (:mod:`causal_ddpm.core.reported`); other levels follow the covariance.
     assumptions, warnings : tuple of str
         What carries the result, and what to worry about.
     details : mapping
@@ -106,6 +109,7 @@ class Estimate:
     clusters: NDArray[np.int64] | None = None
     n_independent: float | None = None
     bootstrap: Array | None = None
+    bounds: Array | None = None
     assumptions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -150,6 +154,8 @@ class Estimate:
         lower, upper : float or ndarray
         """
         level = _checked_level(self.level if level is None else level)
+        if self.bounds is not None and not simultaneous and level == self.level:
+            return self._scalar(self.bounds[0]), self._scalar(self.bounds[1])
         se = np.sqrt(np.diag(self.cov))
         if self.bootstrap is not None and not simultaneous:
             low, high = np.quantile(self.bootstrap, [(1 - level) / 2, (1 + level) / 2], axis=0)
@@ -210,6 +216,7 @@ class Estimate:
             labels=names,
             influence=self.influence @ c.T,
             bootstrap=draws,
+            bounds=None,
         )
 
     def combine(self, other: Estimate, sign: float, independent: bool = False) -> Estimate:
@@ -233,21 +240,18 @@ class Estimate:
             "values": values,
             "labels": labels,
             "bootstrap": None,
+            "bounds": None,
             "details": {},
             "estimand": labels[0] if len(labels) == 1 else f"{self.estimand} and {other.estimand}",
             "assumptions": tuple(dict.fromkeys(self.assumptions + other.assumptions)),
             "warnings": tuple(dict.fromkeys(self.warnings + other.warnings)),
         }
-        if self.fingerprint == other.fingerprint and self.influence.shape == other.influence.shape:
+        if _on_same_rows(self, other):
             influence = self.influence + sign * other.influence
             cov = influence_covariance(influence, self.clusters, self.n_independent)
             return replace(self, influence=influence, cov=cov, **common)
         if not independent:
-            raise DataError(
-                "the two estimates rest on different rows",
-                "the same data (equal fingerprints)",
-                "If the samples are independent, use a.combine(b, -1, independent=True).",
-            )
+            _refuse_unknown_correlation(self, other)
         return replace(
             self,
             cov=self.cov + other.cov,
@@ -311,19 +315,7 @@ class Estimate:
         DataError
             If the schema version is unknown.
         """
-        fields = dict(source)
-        version = fields.pop("schema_version", None)
-        if version != SCHEMA_VERSION:
-            raise DataError(f"schema_version is {version!r}", str(SCHEMA_VERSION))
-        for name in ("values", "cov", "influence", "bootstrap"):
-            if fields.get(name) is not None:
-                fields[name] = np.asarray(fields[name], dtype=float)
-        if fields.get("clusters") is not None:
-            fields["clusters"] = np.asarray(fields["clusters"], dtype=np.int64)
-        fields["row_ids"] = np.asarray(fields["row_ids"])
-        for name in ("labels", "assumptions", "warnings"):
-            fields[name] = tuple(fields[name])
-        return cls(**fields)
+        return cls(**_read_fields(source))
 
     def __repr__(self) -> str:
         lines = [f"{self.estimand} ({self.population}), {self.method}, n = {self.n:,}"]
@@ -397,3 +389,38 @@ def _checked_level(level: float) -> float:
             f"the confidence level is {level}", "a number between 0 and 1, such as 0.95"
         )
     return float(level)
+
+
+def _read_fields(source: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of :class:`Estimate` from its dictionary."""
+    fields = dict(source)
+    version = fields.pop("schema_version", None)
+    if version != SCHEMA_VERSION:
+        raise DataError(f"schema_version is {version!r}", str(SCHEMA_VERSION))
+    for name in ("values", "cov", "influence", "bootstrap", "bounds"):
+        if fields.get(name) is not None:
+            fields[name] = np.asarray(fields[name], dtype=float)
+    fields["influence"] = fields["influence"].reshape(-1, len(fields["values"]))
+    if fields.get("clusters") is not None:
+        fields["clusters"] = np.asarray(fields["clusters"], dtype=np.int64)
+    fields["row_ids"] = np.asarray(fields["row_ids"])
+    for name in ("labels", "assumptions", "warnings"):
+        fields[name] = tuple(fields[name])
+    return fields
+
+
+def _on_same_rows(a: Estimate, b: Estimate) -> bool:
+    """Whether the correlation of two estimates follows from their influence functions."""
+    alike = a.fingerprint == b.fingerprint and a.influence.shape == b.influence.shape
+    return alike and len(a.influence) > 0
+
+
+def _refuse_unknown_correlation(a: Estimate, b: Estimate) -> None:
+    known = len(a.influence) > 0 and len(b.influence) > 0
+    raise DataError(
+        "the two estimates rest on different rows"
+        if known
+        else "an estimate has no influence functions: its correlation with the other is unknown",
+        "the same data (equal fingerprints)" if known else "estimates of this package",
+        "If the samples are independent, use a.combine(b, -1, independent=True).",
+    )

@@ -13,6 +13,7 @@ from causal_ddpm.core.estimand.groups import BLP, GATE
 from causal_ddpm.core.estimand.inequality import GiniEffect, LorenzEffect
 from causal_ddpm.core.estimand.instrument import ITT, LATE
 from causal_ddpm.core.estimand.means import ATE, ATO, ATT, ATU
+from causal_ddpm.core.estimand.panel import ATTByCohort, ATTByEventTime
 from causal_ddpm.core.estimand.policies import BudgetRule, PolicyValue
 from causal_ddpm.core.estimand.trimming import TrimmedATE
 from causal_ddpm.core.estimand.words import estimand_in_words
@@ -27,6 +28,8 @@ __all__ = [
     "ITT",
     "LATE",
     "QTE",
+    "ATTByCohort",
+    "ATTByEventTime",
     "ArmContrast",
     "ArmMeans",
     "BudgetRule",

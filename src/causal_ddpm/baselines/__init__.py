@@ -1,0 +1,1 @@
+"""Methods of other libraries behind one protocol, so that estimates can be laid side by side."""
