@@ -346,7 +346,7 @@ class PanelData:
 def _refuse_two_treatments(treated: str | None, cohort: str | None) -> None:
     if (treated is None) == (cohort is None):
         found = (
-            "neither treated nor cohort was" if treated is None else "treated and cohort are both"
+            "neither treated nor cohort is" if treated is None else "treated and cohort are both"
         )
         raise DataError(
             f"{found} given", "exactly one of them",
