@@ -34,7 +34,8 @@ def refuse_duplicates(units: Axis, periods: Axis, names: tuple[str, str]) -> Non
         n_twice = int((count > 1).sum())
         i, t = divmod(int(distinct[count.argmax()]), len(periods.labels))
         raise DataError(
-            f"{names[0]} {units.labels[i]} has {count.max():,} rows in {names[1]} {periods.labels[t]}"
+            f"{names[0]} {units.labels[i]} has {count.max():,} rows in {names[1]} "
+            f"{periods.labels[t]}"
             + (f", and {n_twice - 1:,} other cells have more than one" if n_twice > 1 else ""),
             "one row for each unit and period",
             "Drop the duplicates, or add up or average the rows of a cell first.",
