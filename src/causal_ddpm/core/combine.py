@@ -61,7 +61,7 @@ def combine_estimates(
     names = _distinct_labels(parts) if labels is None else tuple(labels)
     if len(names) != len(own):
         raise DataError(f"{len(names)} labels were given", f"{len(own)}, one an entry")
-    df = [part.df for part in parts if part.df is not None]
+    df = [float(np.min(part.df)) for part in parts if part.df is not None]
     return replace(
         first,
         values=np.concatenate([part.values for part in parts]),

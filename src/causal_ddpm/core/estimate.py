@@ -22,7 +22,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from causal_ddpm.core.errors import DataError, SyntheticDataError
-from causal_ddpm.core.multiplicity import Adjustment, adjusted_p_values, null_draws, t_tests
+from causal_ddpm.core.multiplicity import (
+    Adjustment,
+    adjusted_p_values,
+    null_draws,
+    on_normal_scale,
+    t_tests,
+)
 
 Array = NDArray[np.float64]
 SCHEMA_VERSION = 1
@@ -76,8 +82,9 @@ class Estimate:
         Rows scored; synthetic rows that helped to train nuisances (never counted in n).
     level : float
         Default confidence level of the intervals.
-    df : float or None
-        Degrees of freedom of the t intervals (clusters minus one); None means normal.
+    df : float, ndarray of shape (p,), or None
+        Degrees of freedom of the t intervals (clusters minus one), of all entries or of each; None
+        means normal.
     clusters : ndarray of int, shape (n,), or None
         Cluster codes.
     n_independent : float or None
@@ -105,7 +112,7 @@ class Estimate:
     n: int
     n_synthetic: int = 0
     level: float = 0.95
-    df: float | None = None
+    df: float | Array | None = None
     clusters: NDArray[np.int64] | None = None
     n_independent: float | None = None
     bootstrap: Array | None = None
@@ -163,13 +170,18 @@ class Estimate:
         c = self._critical_simultaneous(level) if simultaneous else self._critical(level)
         return self._scalar(self.values - c * se), self._scalar(self.values + c * se)
 
-    def _critical(self, level: float) -> float:
+    def _critical(self, level: float) -> float | Array:
         q = (1 + level) / 2
+        if isinstance(self.df, np.ndarray):
+            return np.asarray(stats.t.ppf(q, self.df))
         return float(stats.norm.ppf(q) if self.df is None else stats.t.ppf(q, self.df))
 
-    def _critical_simultaneous(self, level: float) -> float:
+    def _critical_simultaneous(self, level: float) -> float | Array:
         draws = null_draws(self.values, self.cov, self.df, self.bootstrap)
-        return float(np.quantile(draws.max(axis=1), level))
+        c = float(np.quantile(draws.max(axis=1), level))
+        if isinstance(self.df, np.ndarray) and self.bootstrap is None:
+            return np.asarray(stats.t.isf(stats.norm.sf(c), self.df))
+        return c
 
     def test(self, null: ArrayLike = 0.0, adjust: Adjustment | None = None) -> pd.DataFrame:
         """t statistics and two-sided p-values of value = null, one row an entry.
@@ -190,7 +202,9 @@ class Estimate:
         table = pd.DataFrame({"statistic": t, "p_value": p_values}, index=list(self.labels))
         if adjust is not None:
             draws = null_draws(self.values, self.cov, self.df, self.bootstrap)
-            table["p_adjusted"] = adjusted_p_values(t, p_values, draws, adjust)
+            own_df = isinstance(self.df, np.ndarray) and self.bootstrap is None
+            size = on_normal_scale(t, np.asarray(self.df)) if own_df else t
+            table["p_adjusted"] = adjusted_p_values(size, p_values, draws, adjust)
         return table
 
     # -- combining -------------------------------------------------------------------------
@@ -215,6 +229,7 @@ class Estimate:
             cov=c @ self.cov @ c.T,
             labels=names,
             influence=self.influence @ c.T,
+            df=_least_df(self.df, c),
             bootstrap=draws,
             bounds=None,
         )
@@ -400,6 +415,8 @@ def _read_fields(source: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("values", "cov", "influence", "bootstrap", "bounds"):
         if fields.get(name) is not None:
             fields[name] = np.asarray(fields[name], dtype=float)
+    if isinstance(fields.get("df"), list):
+        fields["df"] = np.asarray(fields["df"], dtype=float)
     fields["influence"] = fields["influence"].reshape(-1, len(fields["values"]))
     if fields.get("clusters") is not None:
         fields["clusters"] = np.asarray(fields["clusters"], dtype=np.int64)
@@ -407,6 +424,13 @@ def _read_fields(source: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("labels", "assumptions", "warnings"):
         fields[name] = tuple(fields[name])
     return fields
+
+
+def _least_df(df: float | Array | None, matrix: Array) -> float | Array | None:
+    """Degrees of freedom of combinations: the least of the entries that a row combines."""
+    if not isinstance(df, np.ndarray):
+        return df
+    return np.asarray(np.where(matrix != 0, df, np.inf).min(axis=1))
 
 
 def _on_same_rows(a: Estimate, b: Estimate) -> bool:

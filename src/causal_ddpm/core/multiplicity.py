@@ -34,7 +34,7 @@ _STATSMODELS = {"holm": "holm", "benjamini-hochberg": "fdr_bh"}
 
 
 def t_tests(
-    values: Array, cov: Array, df: float | None, null: ArrayLike = 0.0
+    values: Array, cov: Array, df: float | Array | None, null: ArrayLike = 0.0
 ) -> tuple[Array, Array]:
     """t statistics and two-sided p-values of values = null, one by one, shape (p,) each."""
     se = np.sqrt(np.diag(cov))
@@ -45,14 +45,18 @@ def t_tests(
     return t, np.asarray(2 * law.sf(np.abs(t)), dtype=float)
 
 
-def null_draws(values: Array, cov: Array, df: float | None, bootstrap: Array | None) -> Array:
+def null_draws(
+    values: Array, cov: Array, df: float | Array | None, bootstrap: Array | None
+) -> Array:
     """Draws of |T|, shape (B, p); zero in entries that are known exactly.
+
+    Entries with degrees of freedom of their own are put on one scale, see :func:`on_normal_scale`.
 
     Parameters
     ----------
     values : ndarray, shape (p,)
     cov : ndarray, shape (p, p)
-    df : float or None
+    df : float, ndarray of shape (p,), or None
         Degrees of freedom; None means normal.
     bootstrap : ndarray, shape (B, p), or None
         Bootstrap draws of the estimates; without them 20,000 draws are simulated.
@@ -69,10 +73,20 @@ def null_draws(values: Array, cov: Array, df: float | None, bootstrap: Array | N
     corr = cov[np.ix_(ok, ok)] / np.outer(se[ok], se[ok])
     rng = np.random.default_rng(0)
     z = rng.multivariate_normal(np.zeros(len(corr)), corr, size=_N_DRAWS, method="eigh")
+    if isinstance(df, np.ndarray):
+        u = rng.random((len(z), 1))
+        own = z / np.sqrt(stats.chi2.ppf(u, df[ok]) / df[ok])
+        t[:, ok] = on_normal_scale(own, df[ok])
+        return t
     if df is not None:
         z /= np.sqrt(rng.chisquare(df, size=(len(z), 1)) / df)
     t[:, ok] = np.abs(z)
     return t
+
+
+def on_normal_scale(t: Array, df: Array) -> Array:
+    """The size of the normal statistics with the two-sided p-values of t statistics."""
+    return np.asarray(stats.norm.isf(stats.t.sf(np.abs(t), df)))
 
 
 def adjusted_p_values(t: Array, p_values: Array, draws: Array, adjust: str) -> Array:

@@ -104,7 +104,8 @@ def anderson_rubin(itt: Estimate, level: float | None = None) -> ConfidenceSet:
             f"the estimate has the entries {list(itt.labels)}", f"those of ITT(): {list(ENTRIES)}"
         )
     level = itt.level if level is None else level
-    return fieller_set(itt.values, itt.cov, _critical(level, itt.df), level)
+    df = None if itt.df is None else float(np.min(itt.df))
+    return fieller_set(itt.values, itt.cov, _critical(level, df), level)
 
 
 def fieller_set(values: Array, cov: Array, q: float, level: float) -> ConfidenceSet:
