@@ -1,19 +1,18 @@
 """``causal-ddpm estimate``: from a data file to effects, JSON and a report."""
 
-import csv
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from causal_ddpm.cli.arguments import check_level, checked_outputs, column_names
 from causal_ddpm.cli.options import Debug, Jobs, Quiet, RandomState
 from causal_ddpm.cli.progress import quiet_progress
 from causal_ddpm.cli.read import read_table
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.estimand import Estimand, estimand_in_words
 from causal_ddpm.core.estimand.words import WORDS
-from causal_ddpm.core.files import check_writable
 
 if TYPE_CHECKING:
     from causal_ddpm.core.data import CausalData
@@ -139,18 +138,14 @@ def estimate(  # noqa: PLR0913 - a command's options are its arguments
 
     Prints a table of effects with their intervals, beside the naive difference.
     """
-    outputs = {path.resolve(): path for path in (json, report) if path is not None}
-    if len(outputs) < (json is not None) + (report is not None):
-        raise DataError(f"--json and --report both name '{json}'", "two different files")
-    for path in outputs.values():
-        _check_output(path, file)
+    outputs = checked_outputs(json, report, file)
     asked = [estimand_in_words(text) for text in dict.fromkeys(estimand or [])]
     data = _load(
         file,
         {
             "treatment": treatment,
             "outcome": outcome,
-            "confounders": _names(confounders),
+            "confounders": column_names(confounders),
             "weights": weights,
             "weights_type": weights_type.value,
             "clusters": clusters,
@@ -180,7 +175,7 @@ def estimate(  # noqa: PLR0913 - a command's options are its arguments
     source = Source(file.name, unit, truth)
     analysis = run_analysis(data, asked, settings, source, n_jobs, quiet)
     save(analysis, json, report)
-    show(analysis, [path for path in (json, report) if path is not None])
+    show(analysis, outputs)
 
 
 def run_analysis(
@@ -204,19 +199,6 @@ def run_analysis(
         return work(data, wanted, settings, source, n_jobs=n_jobs, progress=progress)
 
 
-def _names(text: str) -> list[str]:
-    """Column names from a comma-separated list; quotes protect a comma inside a name."""
-    return [
-        name.strip() for name in next(csv.reader([text], skipinitialspace=True), []) if name.strip()
-    ]
-
-
-def _check_output(path: Path, data_file: Path) -> None:
-    check_writable(path)
-    if path.resolve() == data_file.resolve():
-        raise DataError(f"the output '{path}' is the data file itself", "another file name")
-
-
 def _load(file: Path, roles: dict[str, Any]) -> "CausalData":
     frame = read_table(file)
     from causal_ddpm.core.data import CausalData
@@ -228,10 +210,7 @@ def _check_design(data: "CausalData", asked: list[Estimand], folds: int, level: 
     """What would be refused later anyway, said before the slow imports."""
     from causal_ddpm.nuisance.folds import draw_folds
 
-    if not 0 < level < 1:
-        raise DataError(
-            f"the confidence level is {level:g}", "a number between 0 and 1, such as 0.95"
-        )
+    check_level(level)
     for estimand in asked:
         estimand.check_treatment(data.treatment_schema)
     draw_folds(data, folds, 0)

@@ -1,6 +1,5 @@
 """``causal-ddpm factorial``: effects of several two-level factors, from a data file."""
 
-import csv
 import json as json_library
 from enum import StrEnum
 from pathlib import Path
@@ -8,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from causal_ddpm.cli.arguments import checked_outputs, column_names
 from causal_ddpm.cli.options import Debug, RandomState
 from causal_ddpm.cli.read import read_table
 from causal_ddpm.core.errors import DataError
-from causal_ddpm.core.files import check_writable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,14 +91,13 @@ def factorial(  # noqa: PLR0913 - a command's options are its arguments
 
     Says what the runs confound, and judges unreplicated runs by Lenth's margins.
     """
-    outputs = _checked_outputs(json, report, file)
+    outputs = checked_outputs(json, report, file)
     frame, outcome = _with_outcome(read_table(file), outcome)
     from causal_ddpm.core.factorial_data import FactorialData
 
-    names = _names(factors)
     data = FactorialData(
-        frame, names, outcome, _probability(probability), clusters,
-        _baseline(frame, baseline or []), _names(covariates), weights,
+        frame, column_names(factors), outcome, _probability(probability), clusters,
+        _baseline(frame, baseline or []), column_names(covariates), weights,
     )  # fmt: skip
     # Only now the heavy imports: whatever is wrong with the input has been said.
     from causal_ddpm.core.files import write_text
@@ -168,12 +166,6 @@ def _print_table(out: "Console", frame: "pd.DataFrame") -> None:
     out.print(table)
 
 
-def _names(text: str) -> list[str]:
-    """Column names from a comma-separated list; quotes protect a comma inside a name."""
-    found = next(csv.reader([text], skipinitialspace=True), [])
-    return [name.strip() for name in found if name.strip()]
-
-
 def _with_outcome(frame: "pd.DataFrame", outcome: str) -> "tuple[pd.DataFrame, str]":
     """The frame with an indicator of COLUMN=VALUE, where that is what the outcome names."""
     name, mark, value = outcome.partition("=")
@@ -212,14 +204,3 @@ def _as_written(value: str) -> object:
         return json_library.loads(value)
     except ValueError:
         return value
-
-
-def _checked_outputs(json: Path | None, report: Path | None, file: Path) -> list[Path]:
-    paths = [path for path in (json, report) if path is not None]
-    if len({path.resolve() for path in paths}) < len(paths):
-        raise DataError(f"--json and --report both name '{json}'", "two different files")
-    for path in paths:
-        check_writable(path)
-        if path.resolve() == file.resolve():
-            raise DataError(f"the output '{path}' is the data file itself", "another file name")
-    return paths

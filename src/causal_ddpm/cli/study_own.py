@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from causal_ddpm.cli.estimate import _names
+from causal_ddpm.cli.arguments import column_names
 from causal_ddpm.cli.options import Debug, Jobs, Quiet, RandomState
 from causal_ddpm.cli.progress import quiet_progress
 from causal_ddpm.cli.read import read_table
@@ -127,7 +127,7 @@ def own(  # noqa: PLR0913 - one argument an option
         if path.resolve() == file.resolve():
             raise DataError(f"the output '{path}' is the data file itself", "another file name")
     check_folder(folder)
-    data = _read(file, treatment, outcome, _names(confounders), weights)
+    data = _read(file, treatment, outcome, column_names(confounders), weights)
     names = _checked_names(estimators)
     _check_truth(data, effect, overlap)
     # Only now the heavy imports: whatever is wrong with the input has been said.
@@ -163,7 +163,7 @@ def _checked_names(text: str | None) -> list[str] | None:
 
     if text is None:
         return None
-    names = [check_shipped(name) for name in _names(text)]
+    names = [check_shipped(name) for name in column_names(text)]
     check_different(names)
     return names
 
