@@ -1,8 +1,9 @@
 """One look for every figure: colours, type and frame.
 
 The two arms are blue and orange, the pair that readers with any colour vision tell apart; they
-also differ in line style and in position. Numbers that are no causal effect are grey, the truth of
-a simulation is drawn in green with its own marker. Text in a figure stays text.
+also differ in line style and in position. Cohorts treated one after the other are shades of the
+treated colour. Numbers that are no causal effect are grey, the truth of a simulation is drawn in
+green with its own marker. Text in a figure stays text.
 """
 
 from collections.abc import Iterator
@@ -21,6 +22,9 @@ UNTREATED = "#1f6aa5"
 EFFECT = "#20242b"
 NAIVE = "#8f959e"
 TRUTH = "#12805c"
+UNTREATED_PALE = "#b9d2e6"
+MISSING = "#efece5"
+SECOND = "#7a4fa0"
 KIND_COLOURS = {"effect": EFFECT, "reference": UNTREATED, "naive": NAIVE}
 ARM_COLOURS = (UNTREATED, TREATED)
 ARM_LINES = ("-", (0, (5, 1.6)))
@@ -65,6 +69,14 @@ def look() -> Iterator[None]:
 
     with mpl.rc_context(_SETTINGS):  # type: ignore[arg-type]
         yield
+
+
+def ramp(n: int) -> list[str]:
+    """Shades of the treated colour from light to dark, told apart by brightness alone."""
+    from matplotlib.colors import LinearSegmentedColormap, to_hex
+
+    shades = LinearSegmentedColormap.from_list("treated", ["#f2a56b", TREATED, "#6d2c08"])
+    return [TREATED] if n == 1 else [to_hex(shades(k / max(n - 1, 1))) for k in range(n)]
 
 
 def rule(ax: "Axes", x: float = 0.0) -> None:

@@ -1,0 +1,64 @@
+"""One estimand, many methods: how far apart their answers lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from causal_ddpm.report import style
+from causal_ddpm.report.displays.base import shortened
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True, eq=False)
+class MethodForestDisplay:
+    """Estimates of one effect by method, with the range they span.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Columns method, value, ci_low, ci_high (NaN where a method offers no interval), own (bool:
+        ours), agrees (bool: the interval holds our estimate; False without an interval).
+    verdict : str
+        How far the methods agree, in words.
+    axis_label : str
+    """
+
+    rows: pd.DataFrame
+    verdict: str
+    axis_label: str
+
+    def frame(self) -> pd.DataFrame:
+        """One row a method."""
+        return self.rows.copy()
+
+    def plot(self, ax: Axes) -> Axes:
+        """A forest, ours on top; the shaded range holds every point estimate."""
+        places = np.arange(len(self.rows))[::-1]
+        values = self.rows["value"].to_numpy(dtype=float)
+        ax.axvspan(values.min(), values.max(), color=style.HAIRLINE, alpha=0.4, lw=0)
+        for place, row in zip(places, self.rows.to_dict("records"), strict=True):
+            colour = style.TREATED if row["own"] else style.UNTREATED
+            if np.isfinite(row["ci_low"]):
+                ends = [row["ci_low"], row["ci_high"]]
+                ax.plot(ends, [place, place], color=colour, lw=2.2, solid_capstyle="round")
+                ax.plot(row["value"], place, "o", color=colour, ms=8, mec="white", mew=1.4)
+            else:
+                ax.plot(row["value"], place, "o", mfc="white", mec=colour, ms=7, mew=1.4)
+        style.rule(ax)
+        ax.set_yticks(places, [shortened(label, 40) for label in self.rows["method"]])
+        ax.tick_params(axis="y", labelcolor=style.INK)
+        ax.set_ylim(-0.6, len(places) - 0.4)
+        style.y_title(ax, f"Shaded: all point estimates, {self._range()}")
+        ax.set_xlabel(f"{self.axis_label} (hollow: no interval)")
+        style.numbers(ax.xaxis)
+        return ax
+
+    def _range(self) -> str:
+        low, high = float(self.rows["value"].min()), float(self.rows["value"].max())
+        return f"{low:.3g} to {high:.3g}".replace("-", "\N{MINUS SIGN}")
