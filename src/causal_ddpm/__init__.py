@@ -13,6 +13,7 @@ _HOMES = {
     "causal_ddpm.core.aliases": ["AliasStructure", "alias_structure"],
     "causal_ddpm.core.assignment": ["Assignment"],
     "causal_ddpm.core.combine": ["combine_estimates"],
+    "causal_ddpm.core.confidence_set": ["ConfidenceSet"],
     "causal_ddpm.core.data": ["CausalData"],
     "causal_ddpm.core.errors": [
         "CausalDDPMError",
@@ -95,7 +96,7 @@ _HOMES = {
     "causal_ddpm.estimators.factorial": ["FactorialFit"],
     "causal_ddpm.estimators.factorial_ols": ["factorial_ols"],
     "causal_ddpm.estimators.factorial_scores": ["factorial_scores"],
-    "causal_ddpm.estimators.iv": ["ConfidenceSet", "anderson_rubin"],
+    "causal_ddpm.estimators.iv": ["anderson_rubin"],
     "causal_ddpm.estimators.lenth": ["LenthTest", "lenth_test"],
     "causal_ddpm.evaluation.analysis": ["Analysis", "analyse"],
     "causal_ddpm.evaluation.augmentation": ["Augmented", "augment"],
@@ -144,6 +145,7 @@ if TYPE_CHECKING:
     )
     from causal_ddpm.core.assignment import Assignment as Assignment
     from causal_ddpm.core.combine import combine_estimates as combine_estimates
+    from causal_ddpm.core.confidence_set import ConfidenceSet as ConfidenceSet
     from causal_ddpm.core.data import CausalData as CausalData
     from causal_ddpm.core.errors import (
         CausalDDPMError as CausalDDPMError,
@@ -255,10 +257,7 @@ if TYPE_CHECKING:
     from causal_ddpm.estimators.factorial import FactorialFit as FactorialFit
     from causal_ddpm.estimators.factorial_ols import factorial_ols as factorial_ols
     from causal_ddpm.estimators.factorial_scores import factorial_scores as factorial_scores
-    from causal_ddpm.estimators.iv import (
-        ConfidenceSet as ConfidenceSet,
-        anderson_rubin as anderson_rubin,
-    )
+    from causal_ddpm.estimators.iv import anderson_rubin as anderson_rubin
     from causal_ddpm.estimators.lenth import LenthTest as LenthTest, lenth_test as lenth_test
     from causal_ddpm.evaluation.analysis import Analysis as Analysis, analyse as analyse
     from causal_ddpm.evaluation.augmentation import Augmented as Augmented, augment as augment

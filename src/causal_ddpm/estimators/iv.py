@@ -34,6 +34,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from causal_ddpm.core.confidence_set import ConfidenceSet, quadratic_set
 from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.errors import DataError, NotIdentifiedError, WeakInstrumentWarning
 from causal_ddpm.core.estimand import LATE, Estimand
@@ -49,39 +50,6 @@ TRUSTED_F = 104.7
 WEAK_F = 10.0
 
 ENTRIES: tuple[str, ...] = ("ITT", "complier share")
-
-
-@dataclass(frozen=True)
-class ConfidenceSet:
-    """Values that a test does not reject: one interval, two rays, or everything.
-
-    Parameters
-    ----------
-    intervals : tuple of (float, float)
-        In ascending order; ends may be infinite.
-    level : float
-    """
-
-    intervals: tuple[tuple[float, float], ...]
-    level: float
-
-    @property
-    def bounded(self) -> bool:
-        """Whether the data bound the parameter from both sides."""
-        return all(np.isfinite(end) for pair in self.intervals for end in pair)
-
-    def __contains__(self, value: float) -> bool:
-        return any(low <= value <= high for low, high in self.intervals)
-
-    def __str__(self) -> str:
-        if self.intervals == ((-np.inf, np.inf),):
-            return "the whole line"
-        return " and ".join(_interval_in_words(low, high) for low, high in self.intervals)
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready fields; an infinite end is None."""
-        ends = [[e if np.isfinite(e) else None for e in pair] for pair in self.intervals]
-        return {"intervals": ends, "bounded": self.bounded, "level": self.level}
 
 
 def anderson_rubin(itt: Estimate, level: float | None = None) -> ConfidenceSet:
@@ -125,14 +93,7 @@ def fieller_set(values: Array, cov: Array, q: float, level: float) -> Confidence
     square = values[1] ** 2 - q**2 * cov[1, 1]
     mixed = values[0] * values[1] - q**2 * cov[0, 1]
     constant = values[0] ** 2 - q**2 * cov[0, 0]
-    root = mixed**2 - square * constant
-    if square > 0:
-        middle, half = mixed / square, np.sqrt(max(root, 0.0)) / square
-        return ConfidenceSet(((float(middle - half), float(middle + half)),), level)
-    if square == 0 or root <= 0:
-        return ConfidenceSet(((-np.inf, np.inf),), level)
-    ends = np.sort((mixed + np.array([-1, 1]) * np.sqrt(root)) / square)
-    return ConfidenceSet(((-np.inf, float(ends[0])), (float(ends[1]), np.inf)), level)
+    return quadratic_set(float(square), float(mixed), float(constant), level)
 
 
 def check_instrument_overlap(
@@ -337,9 +298,3 @@ def instrument_assumptions(data: CausalData, estimand: Estimand) -> tuple[str, .
 def _critical(level: float, df: float | None) -> float:
     q = (1 + level) / 2
     return float(stats.norm.ppf(q) if df is None else stats.t.ppf(q, df))
-
-
-def _interval_in_words(low: float, high: float) -> str:
-    if np.isinf(low):
-        return f"everything up to {high:.4g}"
-    return f"{low:.4g} to {high:.4g}" if np.isfinite(high) else f"everything from {low:.4g}"
