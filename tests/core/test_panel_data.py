@@ -333,5 +333,5 @@ def test_treated_outcomes_must_be_observed():
 
 
 def test_generated_rows_are_refused():
-    with pytest.raises(SyntheticDataError, match="marked as generated"):
+    with pytest.raises(SyntheticDataError, match="12 rows are marked as synthetic"):
         panel(frame().assign(__synthetic__=True))

@@ -9,14 +9,13 @@ import typer
 from causal_ddpm.cli.arguments import check_level, checked_outputs, column_names
 from causal_ddpm.cli.options import Debug, Jobs, Quiet, RandomState
 from causal_ddpm.cli.progress import quiet_progress
-from causal_ddpm.cli.read import read_table
+from causal_ddpm.cli.read import read_table, truth_beside
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.estimand import Estimand, estimand_in_words
 from causal_ddpm.core.estimand.words import WORDS
 
 if TYPE_CHECKING:
     from causal_ddpm.core.data import CausalData
-    from causal_ddpm.core.truth import Truth
     from causal_ddpm.evaluation.analysis import Analysis
     from causal_ddpm.evaluation.answers import Answers
 
@@ -157,7 +156,7 @@ def estimate(  # noqa: PLR0913 - a command's options are its arguments
         },
     )
     _check_design(data, asked, folds, level)
-    truth = _truth(file)
+    truth = truth_beside(file)
     # Only now the heavy imports: whatever is wrong with the input has been said.
     from causal_ddpm.cli.output import save, show
     from causal_ddpm.evaluation.analysis import AnalysisSettings
@@ -227,15 +226,6 @@ def _check_whole(data: "CausalData", asked: list[Estimand], wanted: dict[str, bo
                 "a treatment of two arms without an instrument",
                 "Other designs give a table and --json.",
             )
-
-
-def _truth(file: Path) -> "Truth | None":
-    """What a simulator left beside the data, if one did."""
-    from causal_ddpm.core.truth import truth_path
-    from causal_ddpm.evaluation.provenance import read_truth
-
-    path = truth_path(file)
-    return read_truth(path) if path.exists() else None
 
 
 def _outcome_model(location: Location, accuracy: Accuracy) -> Any:

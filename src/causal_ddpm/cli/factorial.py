@@ -9,7 +9,7 @@ import typer
 
 from causal_ddpm.cli.arguments import checked_outputs, column_names
 from causal_ddpm.cli.options import Debug, RandomState
-from causal_ddpm.cli.read import read_table
+from causal_ddpm.cli.read import read_table, truth_beside
 from causal_ddpm.core.errors import DataError
 
 if TYPE_CHECKING:
@@ -101,15 +101,13 @@ def factorial(  # noqa: PLR0913 - a command's options are its arguments
     )  # fmt: skip
     # Only now the heavy imports: whatever is wrong with the input has been said.
     from causal_ddpm.core.files import write_text
-    from causal_ddpm.core.truth import truth_path
     from causal_ddpm.evaluation.factorial import analyse_factorial
-    from causal_ddpm.evaluation.provenance import Source, read_truth
+    from causal_ddpm.evaluation.provenance import Source
     from causal_ddpm.report.factorial import render
 
-    truth = read_truth(truth_path(file)) if truth_path(file).exists() else None
     analysis = analyse_factorial(
         data, method or ["ols"], order, coding.value, level, random_state,
-        Source(file.name, truth=truth),
+        Source(file.name, truth=truth_beside(file)),
     )  # fmt: skip
     if json is not None:
         write_text(json, analysis.to_json())

@@ -8,9 +8,12 @@ import gzip
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from causal_ddpm.core.errors import DataError
+
+if TYPE_CHECKING:
+    from causal_ddpm.core.truth import Truth
 
 FORMATS = ".csv, .csv.gz, .parquet or .feather"
 _READERS = {".csv": "csv", ".csv.gz": "csv", ".parquet": "parquet", ".feather": "feather"}
@@ -43,6 +46,15 @@ def read_table(path: Path) -> Any:
     if kind == "csv":
         _check_header(path)
     return _guarded(path, _reader(kind, path))
+
+
+def truth_beside(file: Path) -> "Truth | None":
+    """What a simulator left beside the data, if one did."""
+    from causal_ddpm.core.truth import truth_path
+    from causal_ddpm.evaluation.provenance import read_truth
+
+    path = truth_path(file)
+    return read_truth(path) if path.exists() else None
 
 
 def file_kind(path: Path) -> str:

@@ -17,7 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from causal_ddpm.core import checks
 from causal_ddpm.core.data import frame_with
-from causal_ddpm.core.errors import DataError, NotIdentifiedError, SyntheticDataError
+from causal_ddpm.core.errors import DataError, NotIdentifiedError
+from causal_ddpm.core.estimate import refuse_synthetic
 from causal_ddpm.core.panel_axes import Axis, period_axis, unit_axis, units_are
 from causal_ddpm.core.panel_checks import (
     Reversals,
@@ -358,11 +359,8 @@ def _refuse_rows(frame: nw.DataFrame[Any]) -> None:
     """Refuse an empty frame, and generated rows."""
     if not len(frame):
         raise DataError("the data have no rows", "at least one row a unit and period")
-    if SYNTHETIC_MARKER in frame.columns and any(frame[SYNTHETIC_MARKER].to_list()):
-        raise SyntheticDataError(
-            "Some rows are marked as generated; effects are estimated from observed rows only. "
-            f"Drop the rows with {SYNTHETIC_MARKER}."
-        )
+    if SYNTHETIC_MARKER in frame.columns:
+        refuse_synthetic(sum(map(bool, frame[SYNTHETIC_MARKER].to_list())))
 
 
 def _carried(x: Array) -> Array:
