@@ -1,5 +1,8 @@
 """Panels from long frames: what is read, whatever its order and library, and what is refused."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -330,6 +333,15 @@ def test_treated_outcomes_must_be_observed():
     df.loc[df["d"] == 1, "y"] = np.nan
     with pytest.raises(NotIdentifiedError, match="all outcomes of treated units are missing"):
         panel(df)
+
+
+def test_reading_a_panel_loads_no_models():
+    code = (
+        "import sys; from causal_ddpm import PanelData;"
+        "print([m for m in ('torch', 'sklearn', 'scipy.stats', 'pandas') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_generated_rows_are_refused():

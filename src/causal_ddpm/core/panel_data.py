@@ -18,7 +18,6 @@ from numpy.typing import ArrayLike, NDArray
 from causal_ddpm.core import checks
 from causal_ddpm.core.data import frame_with
 from causal_ddpm.core.errors import DataError, NotIdentifiedError
-from causal_ddpm.core.estimate import refuse_synthetic
 from causal_ddpm.core.panel_axes import Axis, period_axis, unit_axis, units_are
 from causal_ddpm.core.panel_checks import (
     Reversals,
@@ -360,6 +359,8 @@ def _refuse_rows(frame: nw.DataFrame[Any]) -> None:
     if not len(frame):
         raise DataError("the data have no rows", "at least one row a unit and period")
     if SYNTHETIC_MARKER in frame.columns:
+        from causal_ddpm.core.estimate import refuse_synthetic  # it loads scipy.stats
+
         refuse_synthetic(sum(map(bool, frame[SYNTHETIC_MARKER].to_list())))
 
 
