@@ -10,6 +10,7 @@ import typer
 from causal_ddpm.cli.arguments import checked_outputs, column_names
 from causal_ddpm.cli.options import Debug, RandomState
 from causal_ddpm.cli.read import read_table, truth_beside
+from causal_ddpm.cli.terminal import console, print_frame, warn
 from causal_ddpm.core.errors import DataError
 
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from causal_ddpm.evaluation.factorial import FactorialAnalysis
-
-
-_WIDTH = 110
 
 
 class CodingName(StrEnum):
@@ -118,50 +116,30 @@ def factorial(  # noqa: PLR0913 - a command's options are its arguments
 
 def _show(analysis: "FactorialAnalysis", files: list[Path]) -> None:
     """Print design, effects and files; warnings go to stderr."""
-    from rich.console import Console
-
     from causal_ddpm.core.coding import MEANING
     from causal_ddpm.report.factorial import effects_frame, lenth_frame
 
-    width = max(Console().width, _WIDTH)  # a file or a pipe would cut tables at 80 columns
-    out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
+    out = console()
     out.print("\n".join([*analysis.data.in_words(), *analysis.aliases.in_words()]))
     if analysis.fits:
         out.print(f"\n{MEANING[analysis.coding].capitalize()} on {analysis.outcome_label}:")
-        table = effects_frame(analysis)
-        interval = f"{analysis.level * 100:g} % interval"
-        _print_table(out, table.rename(columns={"Interval": interval}))
+        print_frame(out, effects_frame(analysis), analysis.level)
         for name, fit in analysis.fits.items():
             out.print(f"{name}: {fit.method}; {analysis.data.n:,} rows")
     _show_law(out, analysis)
     if analysis.lenth is not None:
         out.print("\nOne row a cell: which effects stand out?")
-        _print_table(out, lenth_frame(analysis))
+        print_frame(out, lenth_frame(analysis))
         out.print("\n".join(analysis.lenth.in_words()))
     for path in files:
         out.print(f"Wrote {path}")
-    warn = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-    for text in analysis.warnings:
-        warn.print(f"Warning: {text}", style="yellow")
+    warn(analysis.warnings)
 
 
 def _show_law(out: "Console", analysis: "FactorialAnalysis") -> None:
     if analysis.law is not None:
         out.print("\nWhat the diffusion law of every cell predicts:")
-        _print_table(out, analysis.law.coefficients(analysis.order, analysis.coding).round(4))
-
-
-def _print_table(out: "Console", frame: "pd.DataFrame") -> None:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for i, name in enumerate(frame.columns):
-        table.add_column(name, justify="right" if i else "left", no_wrap=True)
-    for row in frame.itertuples(index=False):
-        table.add_row(*(Text(str(cell)) for cell in row))
-    out.print(table)
+        print_frame(out, analysis.law.coefficients(analysis.order, analysis.coding).round(4))
 
 
 def _with_outcome(frame: "pd.DataFrame", outcome: str) -> "tuple[pd.DataFrame, str]":
