@@ -68,7 +68,7 @@ def test_roles_are_arrays_of_the_panel():
         data.y[0, 0] = 1.0
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     first=st.lists(st.one_of(st.none(), st.integers(1, 4)), min_size=1, max_size=6),
@@ -276,6 +276,8 @@ def test_added_columns_of_the_frame_do_not_hide_the_users():
         (lambda df: df, {"cohort": "g", "treated": "d"}, "treated and cohort are both given"),
         (lambda df: df, {"treated": None}, "neither treated nor cohort is given"),
         (lambda df: df.assign(d=df["d"] * 2), {}, "the treatment takes the values 0, 2"),
+        (lambda df: df.assign(d=df["g"].notna().astype(int)), {},
+         "2 units are treated in all of their periods, all others in none"),
         (lambda df: df.assign(d=0), {}, "the treatment is constant .always 0"),
         (lambda df: df.assign(d=df["d"].replace(1, None)), {}, "treatment values are missing"),
         (lambda df: df.assign(y="high"), {}, "the column has type String|type String"),
@@ -320,12 +322,16 @@ def test_text_and_category_cohorts_must_be_periods():
     ("first", "sentence"),
     [
         ((2, 2, 2), "2 periods are left out, with no untreated outcome to compare with"),
-        ((0, None, None), "1 unit is left out for want of an untreated outcome"),
     ],
 )
 def test_panels_that_identify_nothing(first, sentence):
     with pytest.raises(NotIdentifiedError, match=sentence):
         panel(frame(first))
+
+
+def test_cohorts_before_the_first_period_identify_nothing():
+    with pytest.raises(NotIdentifiedError, match="1 unit is left out for want of an untreated"):
+        panel(frame((0, None, None)), cohort="g")
 
 
 def test_treated_outcomes_must_be_observed():

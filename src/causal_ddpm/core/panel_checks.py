@@ -132,6 +132,14 @@ def first_by_cells(
     table = np.full(shape, -1, dtype=np.int64)
     table[units.place, periods.place] = treated
     ever = (table == 1).any(axis=1)
+    if not ((table == 0).any(axis=1) & ever).any():
+        raise DataError(
+            f"{units_are(int(ever.sum()))} treated in all of their periods, all others in none",
+            "1 in cells under treatment and 0 before it",
+            "If the column marks groups, multiply it by a dummy of the periods after the change, "
+            "or give each unit's first treated period with cohort=.",
+            column=column,
+        )
     first = np.where(ever, (table == 1).argmax(axis=1), shape[1])
     after = np.arange(shape[1]) > first[:, None]
     ended = np.logical_or.accumulate(after & (table == 0), axis=1)
