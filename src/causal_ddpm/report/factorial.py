@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,31 +13,11 @@ from causal_ddpm.estimators.factorial import MAX_LISTED_CELLS
 from causal_ddpm.evaluation.factorial import FactorialAnalysis
 from causal_ddpm.report import displays, prose
 from causal_ddpm.report.displays.factorial import interactions_to_show
-from causal_ddpm.report.html import fill, safe, svg
-from causal_ddpm.report.tables import page_table
+from causal_ddpm.report.html import fill
+from causal_ddpm.report.sections import Section, figure, table
 
 _LISTED_CELLS = 32
 _SMALLEST_P = 0.0001
-
-
-@dataclass(frozen=True, eq=False)
-class Section:
-    """A part of the page.
-
-    Parameters
-    ----------
-    title : str
-    texts : sequence of str
-        Paragraphs.
-    figures : sequence of mapping
-        With ``svg`` and ``caption``.
-    tables : sequence of HTML
-    """
-
-    title: str
-    texts: Sequence[str] = ()
-    figures: Sequence[dict[str, Any]] = ()
-    tables: Sequence[Any] = ()
 
 
 def write_factorial_report(analysis: FactorialAnalysis, path: str | Path) -> Path:
@@ -157,7 +134,7 @@ def _sections(analysis: FactorialAnalysis) -> list[Section]:
 
 
 def _design(analysis: FactorialAnalysis) -> Section:
-    tables = [_table(alias_frame(analysis), "aliases")] if analysis.aliases.chains else []
+    tables = [table(alias_frame(analysis), "aliases")] if analysis.aliases.chains else []
     return Section(
         "The design",
         [f"{words}." for words in analysis.data.in_words()]
@@ -175,7 +152,7 @@ def _effects(analysis: FactorialAnalysis) -> Section:
         truth if analysis.coding == "ame" else None,
     )
     n = len(display.rows)
-    figure = _figure(
+    picture = figure(
         display, "effects", 1.2 + 0.27 * min(n, 60),
         f"Effects with {analysis.level:.0%} intervals: thick lines one by one, thin lines all at "
         "once.",
@@ -184,8 +161,8 @@ def _effects(analysis: FactorialAnalysis) -> Section:
         "Effects",
         [f"Shown are {MEANING[analysis.coding]}. Adjusted p-values bound the probability of any "
          "false claim among the effects of a method (Romano and Wolf 2005)."],
-        [figure],
-        [_table(effects_frame(analysis), "effects")],
+        [picture],
+        [table(effects_frame(analysis), "effects")],
     )  # fmt: skip
 
 
@@ -194,36 +171,28 @@ def _means(analysis: FactorialAnalysis) -> Section:
     averaged = "averaged over the assignment of all other factors"
     grid = displays.FactorGridDisplay.of(fit, analysis.level)
     figures = [
-        _figure(
+        figure(
             grid, "main", 3.4, f"Mean outcome at the levels of each factor, {averaged} ({name})."
         )
     ]
     for i, (factor, by) in enumerate(interactions_to_show(fit)):
         display = displays.InteractionDisplay.of(fit, factor, by, analysis.level)
         caption = f"{factor} at the levels of {by}, {averaged}: parallel lines mean no interaction."
-        figures.append(_figure(display, f"pair{i}", 3.0, caption))
+        figures.append(figure(display, f"pair{i}", 3.0, caption))
     few = 2**analysis.data.k <= min(_LISTED_CELLS, MAX_LISTED_CELLS)
-    tables = [_table(cells_frame(analysis), "cells")] if few else []
+    tables = [table(cells_frame(analysis), "cells")] if few else []
     return Section("Means", figures=figures, tables=tables)
 
 
 def _lenth(analysis: FactorialAnalysis) -> Section:
     assert analysis.lenth is not None
-    figure = _figure(
+    picture = figure(
         displays.HalfNormalDisplay.of(analysis.lenth), "halfnormal", 3.8,
         "Half-normal plot: effects that are noise lie along the line, those beyond ME or SME "
         "stand out.",
     )  # fmt: skip
-    tables = [_table(lenth_frame(analysis), "lenth")]
-    return Section("Which effects stand out", analysis.lenth.in_words(), [figure], tables)
-
-
-def _figure(display: displays.Display, name: str, height: float, caption: str) -> dict[str, Any]:
-    return {"svg": safe(svg(display, name, caption, height)), "caption": caption}
-
-
-def _table(table: pd.DataFrame, name: str) -> Any:
-    return safe(page_table(table, name).as_raw_html())
+    tables = [table(lenth_frame(analysis), "lenth")]
+    return Section("Which effects stand out", analysis.lenth.in_words(), [picture], tables)
 
 
 def _simulated(analysis: FactorialAnalysis) -> str | None:

@@ -48,12 +48,12 @@ def fill(template: str, content: Mapping[str, Any]) -> str:
     import jinja2
 
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
-    )
+        loader=jinja2.PackageLoader("causal_ddpm.report"), autoescape=True,
+        undefined=jinja2.StrictUndefined, trim_blocks=True,
+    )  # fmt: skip
     folder = resources.files("causal_ddpm.report") / "templates"
-    page = environment.from_string((folder / template).read_text(encoding="utf-8"))
     css = (folder / "report.css").read_text(encoding="utf-8")
-    return page.render(css=safe(css), **content)
+    return environment.get_template(template).render(css=safe(css), **content)
 
 
 def _content(analysis: Analysis) -> dict[str, Any]:

@@ -9,6 +9,8 @@ import pytest
 from causal_ddpm.core.estimate import Estimate
 from causal_ddpm.core.panel_data import PanelData
 from causal_ddpm.estimators.panel.effect import BaseChoice, PanelEffect, PlaceboRecord
+from causal_ddpm.evaluation.panel.analysis import PanelAnalysis
+from causal_ddpm.evaluation.provenance import Provenance, Source
 
 
 def one_treated(n=12, n_periods=16, first=11, seed=0):
@@ -198,7 +200,11 @@ def _unit_effects(panel, units):
 def make():
     """Makers of panels, estimates and effects, for tests that need more than one."""
     return SimpleNamespace(
-        one_treated=one_treated, staggered=staggered, estimate=estimate, effect_of=effect_of
+        one_treated=one_treated,
+        staggered=staggered,
+        estimate=estimate,
+        effect_of=effect_of,
+        analysis_of=analysis_of,
     )
 
 
@@ -220,3 +226,22 @@ def effect(state):
 @pytest.fixture(scope="session")
 def staggered_effect(counties):
     return effect_of(counties)
+
+
+class NoPart:
+    """Stands for diagnostics that were not made."""
+
+    def to_dict(self):
+        return {}
+
+
+def analysis_of(panel, **source):
+    """The analysis of a panel around :func:`effect_of`."""
+    made = Provenance.now("<b>states</b>.csv", panel.fingerprint, 0, {"draws": 400}, (3.0, 2.5))
+    found = Source("<b>states</b>.csv", **source)
+    return PanelAnalysis(panel, found, effect_of(panel), NoPart(), None, made)
+
+
+@pytest.fixture(scope="session")
+def analysis(state):
+    return analysis_of(state, unit="packs a head")

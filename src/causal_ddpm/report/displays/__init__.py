@@ -3,10 +3,10 @@
 A display is made from an :class:`~causal_ddpm.evaluation.analysis.Analysis` by its ``of`` method,
 which returns None where the analysis lacks what the picture needs; ``CouplingDisplay`` is made from
 :class:`~causal_ddpm.estimators.counterfactual.JointEffects`, ``OmittedVariableDisplay`` and
-``HiddenBiasDisplay`` from :class:`~causal_ddpm.evaluation.sensitivity.Sensitivity`; those of panels from
-:class:`~causal_ddpm.core.panel_data.PanelData` and
-:class:`~causal_ddpm.estimators.panel.effect.PanelEffect`; those of
-factorial experiments from a :class:`~causal_ddpm.estimators.factorial.FactorialFit` or a
+``HiddenBiasDisplay`` from :class:`~causal_ddpm.evaluation.sensitivity.Sensitivity`; those of panels
+from :class:`~causal_ddpm.core.panel_data.PanelData` and
+:class:`~causal_ddpm.estimators.panel.effect.PanelEffect`; those of factorial experiments
+from a :class:`~causal_ddpm.estimators.factorial.FactorialFit` or a
 :class:`~causal_ddpm.estimators.lenth.LenthTest`.
 """
 

@@ -1,0 +1,243 @@
+"""Findings on a panel in words: question, verdict, design, captions, assumptions, provenance."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from causal_ddpm.core.panel_data import PanelData
+from causal_ddpm.core.panel_words import treatment_in_words
+from causal_ddpm.estimators.panel.effect import PanelEffect, PlaceboRecord
+from causal_ddpm.evaluation.panel.analysis import PanelAnalysis
+from causal_ddpm.report.displays.panel_path import treated_words
+from causal_ddpm.report.prose import decimals, interval, listed, number
+
+PLAIN_NAMES = {"", "treated", "treatment", "treat", "d", "w", "post"}
+"""Columns of treated cells whose names say nothing about the treatment."""
+FEW_PERIODS = 5
+"""With fewer periods before treatment a donor fit has too little to hold on to."""
+TOLERATED = 2.6
+"""Standard errors that measured coverage may lie below its claim before the page warns."""
+
+
+def question(panel: PanelData) -> tuple[str, str]:
+    """Treatment and outcome, as the question asks for them."""
+    name = panel.treated_name or ""
+    return ("the treatment" if name.lower() in PLAIN_NAMES else name), panel.outcome_name
+
+
+def lede(panel: PanelData) -> str:
+    """The panel and its treatment in two sentences."""
+    n, t = panel.shape
+    return (
+        f"{n:,} units ({panel.unit_name}) over {t:,} periods ({panel.period_name} "
+        f"{panel.periods[0]} to {panel.periods[-1]}). {_sentence(treatment_in_words(panel))}"
+    )
+
+
+def verdict(analysis: PanelAnalysis) -> list[str]:
+    """What was found, how unusual it is among placebos, and whether the band can be trusted."""
+    effect = analysis.effect
+    return [_finding(effect), f"{_unusual(effect)} {coverage_words(effect.placebo)}"]
+
+
+def _finding(effect: PanelEffect) -> str:
+    low, high = effect.att.interval(effect.level)
+    places = decimals((high - low) / 4)
+    if low <= 0 <= high:
+        return (
+            "The interval contains zero: these data do not settle whether treatment raised or "
+            f"lowered {effect.outcome}. The best guess is {number(effect.att.value, places)}."
+        )
+    verb = "raised" if effect.att.value > 0 else "lowered"
+    return (
+        f"If the assumptions below hold, treatment {verb} {effect.outcome} by about "
+        f"{number(abs(effect.att.value), places)} on average over the treated periods of "
+        f"{treated_words(effect)}."
+    )
+
+
+def _unusual(effect: PanelEffect) -> str:
+    placebo = effect.placebo
+    among = f"Among {placebo.n_placebos:,} placebo paths, where treatment is only pretended,"
+    p, floor = f"{placebo.p_value:.2g}", f"{placebo.p_value_floor:.2g}"
+    if placebo.p_value <= placebo.p_value_floor * (1 + 1e-9):
+        return (
+            f"{among} none shows as large a gap: p-value {p}, the smallest that so many can give."
+        )
+    return f"{among} the gap ranks at a p-value of {p} (none below {floor} is possible)."
+
+
+def coverage_words(placebo: PlaceboRecord) -> str:
+    """Whether the band holds on the panel's own placebos."""
+    measured = (
+        f"the {placebo.level:.0%} band held {placebo.coverage:.0%} of their cells (standard error "
+        f"{placebo.coverage_error:.1%})"
+    )
+    gap = placebo.coverage - placebo.level
+    if gap < -TOLERATED * placebo.coverage_error:
+        return (
+            f"On these placebos {measured}: less than it claims, so read the bands as too narrow."
+        )
+    if gap > TOLERATED * placebo.coverage_error:
+        return f"On these placebos {measured}: more than it claims, so the bands are cautious."
+    return f"On these placebos {measured}, as it should."
+
+
+def warnings(analysis: PanelAnalysis) -> list[str]:
+    """What to worry about before using the number."""
+    effect, panel = analysis.effect, analysis.panel
+    found = []
+    before = int(panel.cohorts[0])
+    if before < FEW_PERIODS:
+        periods = "one period" if before == 1 else f"{before} periods"
+        found.append(
+            f"The first treated units have only {periods} before treatment: paths fitted to so few "
+            "points extrapolate, and a good fit before treatment says little."
+        )
+    placebo = effect.placebo
+    if placebo.coverage < placebo.level - TOLERATED * placebo.coverage_error:
+        found.append(coverage_words(placebo))
+    if placebo.p_value_floor > 1 - effect.level:
+        found.append(
+            f"With {placebo.n_placebos} placebos no p-value below {placebo.p_value_floor:.2g} is "
+            "possible, whatever the effect."
+        )
+    return list(dict.fromkeys([*found, *effect.att.warnings, *map(_sentence, analysis.notes)]))
+
+
+def design(analysis: PanelAnalysis) -> list[tuple[str, str]]:
+    """The design card: question, comparison, method, inference."""
+    panel, effect = analysis.panel, analysis.effect
+    card = [
+        ("Treatment", _sentence(treatment_in_words(panel))),
+        ("Outcome", analysis.outcome_label),
+        ("Asked", "Average effect on the treated: observed less untreated outcome, mean over all "
+         "treated cells (ATT)"),
+        ("Compared with", _comparison(panel)),
+        ("Untreated path", f"{effect.base.name}. {_sentence(effect.base.why)}"),
+        ("Its errors", _sentence(effect.law)),
+        ("Intervals", _inference(analysis)),
+    ]  # fmt: skip
+    if panel.covariate_names:
+        card.insert(4, ("Held equal", listed(panel.covariate_names, 20)))
+    if panel.weights_name is not None:
+        card.insert(2, ("Weights", panel.weights_name))
+    return card
+
+
+def _comparison(panel: PanelData) -> str:
+    never = int(panel.is_control.sum())
+    later = int((~panel.is_control).sum()) if len(panel.cohorts) > 1 else 0
+    words = [f"{never:,} units that are never treated"] if never else []
+    if later:
+        words.append("units treated later, until they are")
+    return " and ".join(words)
+
+
+def _inference(analysis: PanelAnalysis) -> str:
+    effect, panel = analysis.effect, analysis.panel
+    level = f"{effect.level * 100:g} %"
+    if effect.inference == "placebos":
+        return f"{level}, calibrated on {effect.placebo.n_placebos:,} placebos of this panel"
+    groups = (
+        f"{panel.unit_name} ({panel.shape[0]:,})"
+        if panel.clusters is None
+        else f"{panel.clusters_name} ({len(np.unique(panel.clusters)):,})"
+    )
+    return (
+        f"{level}, clustered by {groups}; the bands of paths are calibrated on "
+        f"{effect.placebo.n_placebos:,} placebos"
+    )
+
+
+def captions(analysis: PanelAnalysis) -> dict[str, str]:
+    """What each figure shows and how to read it."""
+    effect, placebo = analysis.effect, analysis.effect.placebo
+    level, unit = f"{effect.level * 100:g} %", analysis.outcome_label
+    several = len(effect.by_cohort) > 1
+    mixed = (
+        " In each period the mean is over the units treated in it, so its composition changes as "
+        "cohorts join."
+        if several
+        else ""
+    )
+    levels = [f"{100 * float(v):g} %" for v in sorted(effect.fan["level"].unique())]
+    shaded = f"Shades hold {listed(levels)}"
+    return {
+        "map": "Every cell of the panel, the units treated first on top.",
+        "means": f"Raw means of {unit} by first treated period, a dot where treatment starts; no "
+        "model is behind them. Parallel lines before the dots are what comparisons over time need.",
+        "path": f"What was observed, and the path the treated would have taken untreated. {shaded} "
+        f"of its distribution period by period, the palest holds the whole path at once in "
+        f"{level} of panels.{mixed} Root mean squared gap before treatment: "
+        f"{effect.pre_fit_error:.3g}.",
+        "events": f"Effects by periods since treatment began: lines hold with {level} one by one, "
+        "shaded bars all at once. Before treatment nothing should be found; what is found there "
+        "shows how far untreated paths stray.",
+        "gaps": "The same gap between observed and predicted for the treated and for controls that "
+        "are treated as if they had been. A real effect leaves the grey bundle after the start, "
+        "and not before.",
+        "distribution": "How much worse the prediction becomes after (pretended) treatment. "
+        f"p = (1 + placebos at least as extreme) / (1 + {placebo.n_placebos:,}).",
+        "coverage": f"How often the {placebo.level:.0%} band held what placebos really did, by "
+        "periods since the pretended start; each placebo's own errors had no part in its band.",
+    }  # fmt: skip
+
+
+def assumptions(analysis: PanelAnalysis) -> list[str]:
+    """What carries the result, without a full stop missing."""
+    return [_sentence(text) for text in analysis.effect.assumptions]
+
+
+def facts(analysis: PanelAnalysis) -> list[tuple[str, str]]:
+    """Provenance, line by line."""
+    p = analysis.provenance
+    libraries = ", ".join(f"{name} {version}" for name, version in p.versions.items())
+    settings = "; ".join(f"{name.replace('_', ' ')}: {v}" for name, v in p.settings.items())
+    cells = int(analysis.panel.observed.sum())
+    return [
+        ("Data", f"{p.source}; {cells:,} cells; "
+         + ("simulated" if analysis.truth is not None else "not marked as simulated")),
+        ("SHA-256 of the panel", p.data_hash),
+        ("Made", f"{p.created} with causal-ddpm {p.version} on Python {p.python}"),
+        ("Libraries", libraries),
+        ("Settings", f"{settings}; seed: {p.random_state}"),
+        ("Time", f"{p.wall_seconds:.1f} s on the clock, {p.cpu_seconds:.1f} s of processor"),
+    ]  # fmt: skip
+
+
+def headline(effect: PanelEffect) -> dict[str, str]:
+    """The number and its interval."""
+    low, high = effect.att.interval(effect.level)
+    places = decimals((high - low) / 4)
+    return {
+        "label": "Average effect on the treated (ATT)",
+        "value": number(effect.att.value, places),
+        "interval": interval(low, high, effect.level, places),
+    }
+
+
+def measured(placebo: PlaceboRecord) -> dict[str, str]:
+    """The coverage of the band on placebos, beside the headline."""
+    return {
+        "label": f"Measured on {placebo.n_placebos:,} placebos of this panel",
+        "value": f"{100 * placebo.coverage:.0f} %",
+        "claim": f"of {placebo.n_cells:,} cells inside a band that claims {100 * placebo.level:g} %"
+        f" (standard error {100 * placebo.coverage_error:.1f})",
+    }
+
+
+def simulated(analysis: PanelAnalysis) -> str | None:
+    """What a reader of simulated data must know; None for data from the world."""
+    truth = analysis.truth
+    if truth is None:
+        return None
+    seed = "" if truth.seed is None else f", seed {truth.seed}"
+    return f"This panel comes from a simulator ({truth.design}{seed}), not from the world."
+
+
+def _sentence(text: str) -> str:
+    """With a capital letter and a full stop."""
+    text = text.strip()
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "!", "?", ":")) else f"{text}."

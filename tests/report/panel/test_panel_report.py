@@ -1,0 +1,121 @@
+"""The panel report holds the numbers of its record, in sentences that fit them."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from causal_ddpm.core.errors import DataError
+from causal_ddpm.core.truth import Truth
+from causal_ddpm.evaluation.provenance import Reference
+from causal_ddpm.report import panel_prose
+from causal_ddpm.report.panel import quantiles_frame, render, write_panel_report
+
+MINUS = "\N{MINUS SIGN}"
+
+
+@pytest.fixture(scope="module")
+def page(analysis):
+    return render(analysis)
+
+
+def with_placebo(analysis, **changes):
+    placebo = replace(analysis.effect.placebo, **changes)
+    return replace(analysis, effect=replace(analysis.effect, placebo=placebo))
+
+
+def test_the_page_says_the_numbers_of_the_record(page):
+    for text in (
+        "What did taxed do to packs?", f"{MINUS}7.1", f"90 % interval {MINUS}9.6 to {MINUS}4.7",
+        "89 %", "Measured on 11 placebos", "state 00", "packs a head", "1.38",
+        "average of sdid and ridge", "diffusion of residual paths".capitalize(),
+        "Few donors: the scale was pooled.", "moved with their controls",
+        "states&lt;/b&gt;.csv; 192 cells",
+    ):  # fmt: skip
+        assert text in page, text
+
+
+def test_sections_come_in_the_order_of_a_referees_questions(page):
+    titles = re.findall(r"<h2>(.*?)</h2>", page)
+    order = ["The design", "Who is treated when", "The effect", "By time since treatment",
+             "Where there is nothing to find", "What was assumed", "Provenance"]  # fmt: skip
+    assert [t for t in titles if t in order] == order
+    assert page.index('class="headline"') < page.index("The design")
+
+
+def test_it_needs_nothing_from_outside_and_ids_are_unique(page):
+    assert not re.search(r'(?:src|href)="(?!#|data:)', page)
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    assert page.count("<svg role=") == 7
+
+
+def test_names_are_escaped(page):
+    assert "<b>states" not in page
+    assert "&lt;b&gt;states" in page
+
+
+def test_a_folder_that_is_not_there_is_refused_before_anything_is_drawn(analysis, tmp_path):
+    with pytest.raises(DataError, match="does not exist"):
+        write_panel_report(analysis, tmp_path / "none" / "r.html")
+
+
+def test_the_table_of_quantiles_holds_both_worlds(analysis):
+    frame = quantiles_frame(analysis)
+    row = frame[frame["Quantile over treated cells"] == "50%"].iloc[0]
+    assert list(row)[1:] == ["85.0", "92.0", f"{MINUS}7.0", f"{MINUS}10.0 to {MINUS}4.0"]
+
+
+def test_several_cohorts_have_captions_and_comparisons_of_their_own(make, counties):
+    found = make.analysis_of(counties)
+    assert "composition changes" in panel_prose.captions(found)["path"]
+    card = dict(panel_prose.design(found))
+    assert card["Compared with"].endswith("units treated later, until they are")
+
+
+class TestVerdict:
+    def test_an_interval_with_zero_settles_nothing(self, make, analysis):
+        effect = replace(analysis.effect, att=make.estimate([-1.0], [2.0], ["ATT"]))
+        first = panel_prose.verdict(replace(analysis, effect=effect))[0]
+        assert "do not settle" in first
+        assert f"{MINUS}1.0" in first
+
+    def test_at_its_floor_the_p_value_says_so(self, analysis):
+        assert "the smallest that so many can give" in panel_prose.verdict(analysis)[1]
+        higher = panel_prose.verdict(with_placebo(analysis, p_value=0.25))[1]
+        assert "p-value of 0.25 (none below 0.083 is possible)" in higher
+
+    def test_coverage_is_judged_by_its_own_error(self, analysis):
+        assert "as it should" in panel_prose.verdict(analysis)[1]
+        low = with_placebo(analysis, coverage=0.7)
+        assert "too narrow" in panel_prose.verdict(low)[1]
+        assert any("too narrow" in text for text in panel_prose.warnings(low))
+        high = with_placebo(analysis, coverage=0.99)
+        assert "cautious" in panel_prose.verdict(high)[1]
+
+
+class TestWarnings:
+    def test_few_periods_before_treatment(self, make):
+        found = make.analysis_of(make.staggered(cohorts=(0, 2003, 2006)))
+        assert "only 2 periods before treatment" in panel_prose.warnings(found)[0]
+
+    def test_a_floor_above_the_level_cannot_reject(self, analysis):
+        few = with_placebo(analysis, p_value_floor=0.2, n_placebos=4)
+        assert any("no p-value below 0.2 is possible" in t for t in panel_prose.warnings(few))
+        assert not any("is possible, whatever" in t for t in panel_prose.warnings(analysis))
+
+
+def test_a_staggered_simulation_with_a_number_from_elsewhere(make, counties, tmp_path):
+    truth = Truth("staggered adoption", {"ATT": -7.5}, {"ATT": -7.25}, seed=7)
+    paper = Reference("Paper", -19.62, 4.0)
+    found = make.analysis_of(counties, truth=truth, references=(paper,))
+    text = write_panel_report(found, tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "comes from a simulator (staggered adoption, seed 7)" in text
+    assert "True effect in the simulation: -7.25" in text
+    assert f"Paper: {MINUS}19.6 (SE 4.0)" in text
+    assert "Cohort 2006" in text
+    assert ">never treated (" in text
+
+
+def test_a_treatment_without_a_telling_name_is_called_the_treatment(make, counties):
+    assert panel_prose.question(counties) == ("the treatment", "employment")
