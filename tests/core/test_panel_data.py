@@ -134,7 +134,7 @@ def test_units_treated_from_the_start_are_left_out():
     data = panel(frame([0, None, 2]))
     assert list(data.units) == ["b", "c"]
     assert data.left_out == ("a",)
-    assert data.notes == ("1 unit is left out for want of an untreated outcome (a)",)
+    assert data.notes == ("1 unit is left out for want of an untreated outcome: a",)
     early = frame().assign(g=lambda df: df["g"].where(df["unit"] != "a", 1990))
     assert panel(early, cohort="g").left_out == ("a",)
 

@@ -192,8 +192,8 @@ class PanelData:
             who = self.units[useless]
             self.left_out = tuple(str(name) for name in who)
             notes.append(
-                f"{units_are(len(who))} left out for want of an untreated outcome "
-                f"({checks.shown(who)})"
+                f"{units_are(len(who))} left out for want of an untreated outcome: "
+                f"{checks.shown(who)}"
             )
             self._keep_units(np.flatnonzero(~useless))
         lonely: Mask = np.asarray(~self.untreated.any(axis=0))
@@ -201,7 +201,7 @@ class PanelData:
             which = self.periods[lonely]
             notes.append(
                 f"{len(which):,} {'period is' if len(which) == 1 else 'periods are'} left out, "
-                f"with no untreated outcome to compare with ({checks.shown(which)})"
+                f"with no untreated outcome to compare with: {checks.shown(which)}"
             )
             self._keep_periods(~lonely)
         if not (self.observed & self.treated).any():
