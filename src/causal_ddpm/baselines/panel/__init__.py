@@ -1,0 +1,1 @@
+"""Panel methods of other libraries: differences, synthetic controls, factor models."""
