@@ -57,6 +57,7 @@ _HOMES = {
     ],
     "causal_ddpm.core.estimate": ["EffectCurve", "Estimate"],
     "causal_ddpm.core.factorial_data": ["FactorialData"],
+    "causal_ddpm.core.network": ["Network"],
     "causal_ddpm.core.panel_data": ["PanelData"],
     "causal_ddpm.core.reported": ["reported_estimate"],
     "causal_ddpm.dgp.ai_adoption": ["AIAdoption"],
@@ -98,6 +99,7 @@ _HOMES = {
     "causal_ddpm.estimators.factorial_scores": ["factorial_scores"],
     "causal_ddpm.estimators.iv": ["anderson_rubin"],
     "causal_ddpm.estimators.lenth": ["LenthTest", "lenth_test"],
+    "causal_ddpm.estimators.spillover": ["spillover_effects"],
     "causal_ddpm.evaluation.analysis": ["Analysis", "analyse"],
     "causal_ddpm.evaluation.augmentation": ["Augmented", "augment"],
     "causal_ddpm.evaluation.augmentation_check": ["AugmentationCheck", "augmentation_check"],
@@ -189,6 +191,7 @@ if TYPE_CHECKING:
     )
     from causal_ddpm.core.estimate import EffectCurve as EffectCurve, Estimate as Estimate
     from causal_ddpm.core.factorial_data import FactorialData as FactorialData
+    from causal_ddpm.core.network import Network as Network
     from causal_ddpm.core.panel_data import PanelData as PanelData
     from causal_ddpm.core.reported import reported_estimate as reported_estimate
     from causal_ddpm.dgp.ai_adoption import AIAdoption as AIAdoption
@@ -259,6 +262,7 @@ if TYPE_CHECKING:
     from causal_ddpm.estimators.factorial_scores import factorial_scores as factorial_scores
     from causal_ddpm.estimators.iv import anderson_rubin as anderson_rubin
     from causal_ddpm.estimators.lenth import LenthTest as LenthTest, lenth_test as lenth_test
+    from causal_ddpm.estimators.spillover import spillover_effects as spillover_effects
     from causal_ddpm.evaluation.analysis import Analysis as Analysis, analyse as analyse
     from causal_ddpm.evaluation.augmentation import Augmented as Augmented, augment as augment
     from causal_ddpm.evaluation.augmentation_check import (

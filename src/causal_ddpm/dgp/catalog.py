@@ -33,6 +33,7 @@ from causal_ddpm.dgp.high_dimensional import HIGH_DIMENSIONAL
 from causal_ddpm.dgp.incomes import INCOMES
 from causal_ddpm.dgp.instrument_design import DEFIERS, INSTRUMENT, ONE_SIDED, WEAK_INSTRUMENT
 from causal_ddpm.dgp.mixed_table import MIXED_TABLE
+from causal_ddpm.dgp.spillovers import SPILLOVERS
 from causal_ddpm.dgp.staggered import STAGGERED
 from causal_ddpm.dgp.supply_demand import CURVED, LOG_LINEAR
 from causal_ddpm.dgp.three_arms import THREE_ARMS
@@ -47,6 +48,7 @@ FAMILIES: Mapping[str, str] = MappingProxyType({
     "market": "prices and quantities set by two curves at once",
     "mixed": "a table of numbers, counts, categories and missing cells",
     "panel": "units observed over time, some of them treated from some period on",
+    "spillover": "units on a map whose neighbours' treatment matters too",
     "factorial": "experiments with several factors at once",
 })  # fmt: skip
 """Families and what their designs have in common, in the order of the catalogue."""
@@ -161,6 +163,10 @@ _ENTRIES: tuple[Entry, ...] = (
     _panel(STAGGERED, "cohorts with growing effects: two-way fixed effects mislead"),
     _panel(INTERACTIVE, "the treated load more on two factors: parallel trends fail"),
     _panel(DONOR_POOL, "one treated unit, 39 donors: the setting of synthetic control"),
+    Entry(
+        SPILLOVERS, "spillover",
+        "a treatment that reaches the neighbours: an analysis of units alone misleads",
+    ),
     Entry(FACTORIAL, "factorial", "three factors crossed: simple and average effects differ"),
     Entry(
         FRACTIONAL_FACTORIAL, "factorial",

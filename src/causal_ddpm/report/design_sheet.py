@@ -252,6 +252,21 @@ def _panel_lesson(draw: Any) -> str:
     )
 
 
+def _spillover_lesson(draw: Any) -> str:
+    y, d, known = draw.data.outcome, draw.data.treatment, draw.truth.population
+    naive = float(y[d == 1].mean() - y[d == 0].mean())
+    direct, indirect = (
+        [value for name, value in known.items() if name.startswith(kind)]
+        for kind in ("direct", "indirect")
+    )
+    return (
+        f"Treated units have a mean outcome {_over(naive)} untreated ones. A unit's own treatment "
+        f"does {' or '.join(map(shown, direct))}, by how many of its neighbours are treated; "
+        f"treating those adds {' or '.join(map(shown, indirect))}, and treating everyone "
+        f"{shown(known['total effect'])}."
+    )
+
+
 def _factorial_lesson(draw: Any) -> str:
     first, known = draw.data.factors[0], draw.truth.population
     return (
@@ -274,5 +289,6 @@ _LESSONS: Mapping[str, Callable[[Any], str]] = {
     "market": _market_lesson,
     "mixed": _binary_lesson,
     "panel": _panel_lesson,
+    "spillover": _spillover_lesson,
     "factorial": _factorial_lesson,
 }

@@ -143,7 +143,8 @@ def _family(design: Any) -> Callable[[Trial], tuple[Section, ...]]:
     """
     if isinstance(design, SupplyDemand):
         return market_sections
-    data = getattr(design.draw(_FEWEST, 0), "data", None)
+    draw = design.draw(_FEWEST, 0)
+    data, rows_depend = getattr(draw, "data", None), hasattr(draw, "network")
     if isinstance(data, FactorialData):
         return factorial_sections
     if isinstance(data, CausalData):
@@ -151,7 +152,7 @@ def _family(design: Any) -> Callable[[Trial], tuple[Section, ...]]:
             return instrument_sections
         if data.treatment_schema.kind == "dose":
             return dose_sections
-        if data.arms and data.instrument is None:
+        if data.arms and data.instrument is None and not rows_depend:
             return confounded_sections
     raise DataError(
         f"'{design.name}' is of a family that is not examined row by row",

@@ -19,6 +19,7 @@ from causal_ddpm.core.coding import all_cells, cell_label
 from causal_ddpm.core.estimand import DoseResponse
 from causal_ddpm.dgp.catalog import Entry
 from causal_ddpm.dgp.panel_draw import NEVER, PanelDraw
+from causal_ddpm.dgp.spillovers import CUT
 from causal_ddpm.report import style
 from causal_ddpm.report.displays.base import ARM_NAMES
 
@@ -189,6 +190,19 @@ def _by_cell(entry: Entry, draw: Any) -> Parts:
     return {"units": (units[0], units[1])}, {"true mean": _levels(true)}, (axis, "y"), names
 
 
+def _by_exposure(entry: Entry, draw: Any) -> Parts:
+    """Outcomes by treatment and exposure, with the mean had all units been there."""
+    d, g = draw.data.treatment, draw.network.share(draw.data.treatment) >= CUT
+    cells = [(a, b) for a in (0, 1) for b in (0, 1)]
+    parts = [_scattered(2 * a + b, draw.data.outcome[(d == a) & (g == b)]) for a, b in cells]
+    units = tuple(np.concatenate(axis) for axis in zip(*parts, strict=True))
+    true = [draw.potential_outcomes[:, a, b].mean() for a, b in cells]
+    names = [f"{ARM_NAMES[a]},\n{('few', 'many')[b]} around" for a, b in cells]
+    lines = {"mean if all were there": _levels(true)}
+    axis = "Own treatment, and how many neighbours are treated"
+    return {"units": (units[0], units[1])}, lines, (axis, draw.data.outcome_name), names
+
+
 _PICTURES: Mapping[str, Callable[[Entry, Any], Parts]] = {
     "confounded": _by_propensity,
     "adoption": _by_propensity,
@@ -198,6 +212,7 @@ _PICTURES: Mapping[str, Callable[[Entry, Any], Parts]] = {
     "market": _market,
     "mixed": _by_propensity,
     "panel": _panel,
+    "spillover": _by_exposure,
     "factorial": _by_cell,
 }
 
