@@ -99,6 +99,8 @@ _HOMES = {
     "causal_ddpm.estimators.factorial_scores": ["factorial_scores"],
     "causal_ddpm.estimators.iv": ["anderson_rubin"],
     "causal_ddpm.estimators.lenth": ["LenthTest", "lenth_test"],
+    "causal_ddpm.estimators.panel.diffusion": ["PanelDiffusion"],
+    "causal_ddpm.estimators.panel.effect": ["PanelEffect"],
     "causal_ddpm.estimators.spillover": ["spillover_effects"],
     "causal_ddpm.evaluation.analysis": ["Analysis", "analyse"],
     "causal_ddpm.evaluation.augmentation": ["Augmented", "augment"],
@@ -262,6 +264,8 @@ if TYPE_CHECKING:
     from causal_ddpm.estimators.factorial_scores import factorial_scores as factorial_scores
     from causal_ddpm.estimators.iv import anderson_rubin as anderson_rubin
     from causal_ddpm.estimators.lenth import LenthTest as LenthTest, lenth_test as lenth_test
+    from causal_ddpm.estimators.panel.diffusion import PanelDiffusion as PanelDiffusion
+    from causal_ddpm.estimators.panel.effect import PanelEffect as PanelEffect
     from causal_ddpm.estimators.spillover import spillover_effects as spillover_effects
     from causal_ddpm.evaluation.analysis import Analysis as Analysis, analyse as analyse
     from causal_ddpm.evaluation.augmentation import Augmented as Augmented, augment as augment

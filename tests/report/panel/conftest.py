@@ -8,7 +8,7 @@ import pytest
 
 from causal_ddpm.core.estimate import Estimate
 from causal_ddpm.core.panel_data import PanelData
-from causal_ddpm.estimators.panel.effect import BaseChoice, PanelEffect, PlaceboRecord
+from causal_ddpm.estimators.panel.effect import BaseRecord, PanelEffect, PlaceboRecord
 from causal_ddpm.evaluation.panel.analysis import PanelAnalysis
 from causal_ddpm.evaluation.provenance import Provenance, Source
 
@@ -82,7 +82,7 @@ def effect_of(panel, seed=0):
         }),
         draws=draws, draw_periods=tuple(path["period"][post]),
         placebo=placebo_record(panel, rng),
-        base=BaseChoice(
+        base=BaseRecord(
             "average of sdid and ridge",
             pd.DataFrame({
                 "candidate": ["sdid", "ridge"], "error": [1.25, 1.5], "std_error": [0.2, 0.2],

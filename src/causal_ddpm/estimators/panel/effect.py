@@ -97,7 +97,7 @@ class PlaceboRecord:
 
 
 @dataclass(frozen=True, eq=False)
-class BaseChoice:
+class BaseRecord:
     """The regression of untreated outcomes that carries the counterfactual, and why it was chosen.
 
     Parameters
@@ -165,7 +165,7 @@ class PanelEffect:
     draw_periods : tuple
         Labels of those T1 periods.
     placebo : PlaceboRecord
-    base : BaseChoice
+    base : BaseRecord
     law : str
         Which law of the error path is behind the draws, and why.
     pre_fit_error : float
@@ -199,7 +199,7 @@ class PanelEffect:
     draws: Array
     draw_periods: tuple[Any, ...]
     placebo: PlaceboRecord
-    base: BaseChoice
+    base: BaseRecord
     law: str
     pre_fit_error: float
     notes: tuple[str, ...] = ()
@@ -246,7 +246,7 @@ def _plain(value: Any) -> Any:
     """A value as JSON can hold it: tables as lists of records, missing numbers as None."""
     if isinstance(value, pd.DataFrame):
         return [{k: _plain(v) for k, v in row.items()} for row in value.to_dict("records")]
-    if isinstance(value, PlaceboRecord | BaseChoice):
+    if isinstance(value, PlaceboRecord | BaseRecord):
         return value.to_dict()
     if isinstance(value, Estimate):
         return value.records()
