@@ -247,11 +247,11 @@ def test_a_placebo_panel_holds_controls_only():
 
 
 def test_the_summary_says_who_is_treated_when():
-    assert "c is treated from 2003 on (3 periods before, 1 after); 2 never treated" in repr(
+    assert "treated from 2003 on: c (3 periods before, 1 after); 2 never treated" in repr(
         panel(frame([None, None, 3]))
     )
     assert (
-        "2 units are treated in 2 cohorts (1 from 2002, 1 from 2003); the first has 2 periods "
+        "treated: 2 units in 2 cohorts (1 from 2002, 1 from 2003); the first has 2 periods "
         "before it; 1 never treated"
     ) in panel().summary()
     whole = panel(covariates="x", weights="w", clusters="region").summary()

@@ -42,15 +42,15 @@ def treatment_in_words(panel: PanelData) -> str:
     if len(panel.cohorts) == 1:
         g = int(panel.cohorts[0])
         who = panel.units[panel.first == g]
-        named = f"{who[0]} is" if len(who) == 1 else f"{len(who):,} units are"
+        named = str(who[0]) if len(who) == 1 else f"{len(who):,} units"
         return (
-            f"{named} treated from {panel.periods[g]} on ({_counted(g)} before, "
+            f"treated from {panel.periods[g]} on: {named} ({_counted(g)} before, "
             f"{last - g:,} after); {never}"
         )
     groups = [f"{int((panel.first == g).sum()):,} from {panel.periods[g]}" for g in panel.cohorts]
     total = int((~panel.is_control).sum())
     return (
-        f"{total:,} units are treated in {len(groups)} cohorts ({shown(groups, 6)}); the first has "
+        f"treated: {total:,} units in {len(groups)} cohorts ({shown(groups, 6)}); the first has "
         f"{_counted(int(panel.cohorts[0]))} before it; {never}"
     )
 
