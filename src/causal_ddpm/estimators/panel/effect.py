@@ -21,6 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from causal_ddpm.core.estimate import SCHEMA_VERSION, Estimate
+from causal_ddpm.nuisance.panel.base import PanelBase
 
 Array = NDArray[np.float64]
 
@@ -109,15 +110,18 @@ class BaseRecord:
         given.
     why : str
         One sentence.
+    learner : PanelBase, optional
+        The base itself, to be fitted again where diagnostics hide other cells.
     """
 
     name: str
     candidates: pd.DataFrame
     why: str
+    learner: PanelBase | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, JSON-ready."""
-        return {name: _plain(value) for name, value in self.__dict__.items()}
+        """Everything but the learner, JSON-ready."""
+        return {n: _plain(v) for n, v in self.__dict__.items() if n != "learner"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,7 +227,7 @@ class PanelEffect:
     def summary(self) -> str:
         """The result in words."""
         low, high = self.att.interval(self.level)
-        last = self.cumulative.iloc[-1]
+        last = self.cumulative.to_dict("records")[-1]
         lines = [
             f"Effect on '{self.outcome}' of {self.n_treated} treated of {self.n_units} units, "
             f"{self.n_periods} periods ({self.method}).",
