@@ -56,6 +56,7 @@ class DifferenceInMeans(CrossSectionBaseline):
     assumes: ClassVar[str] = "treatment as good as random: nothing confounds it, observed or not"
     library: ClassVar[str] = "pyfixest"
     scope: ClassVar[Scope] = Scope(MEANS, weights=True, clusters=True)
+    adjusts: ClassVar[bool] = False
 
     def _answer(
         self, data: CausalData, estimand: Estimand, random_state: Seed, level: float
