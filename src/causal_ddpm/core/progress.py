@@ -8,3 +8,12 @@ Progress = Callable[[str, float], None]
 
 def silent(stage: str, share: float) -> None:
     """Progress callback that shows nothing."""
+
+
+def within(progress: Progress, start: float, end: float) -> Progress:
+    """A callback for a part of the work, which takes it from the share ``start`` to ``end``."""
+
+    def shown(stage: str, share: float) -> None:
+        progress(stage, start + (end - start) * share)
+
+    return shown

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.estimand import ATE, ATT, ATU, QTE, Estimand, PotentialDistributions
 from causal_ddpm.core.estimate import SCHEMA_VERSION, Estimate
-from causal_ddpm.core.progress import Progress, silent
+from causal_ddpm.core.progress import Progress, silent, within
 from causal_ddpm.core.protocols import OutcomeModel, PropensityModel
 from causal_ddpm.core.truth import Truth
 from causal_ddpm.estimators.api import estimate_with, median_of_repeats, nuisances_of_repeats
@@ -247,7 +247,7 @@ def analyse(
     settings, source = settings or AnalysisSettings(), source or Source()
     wanted, headline = _with_headline((ATE(), ATT()) if estimands is None else estimands)
     clock = time.perf_counter(), time.process_time()
-    nuisances, estimates = _estimate(data, wanted, settings, n_jobs, _first(progress, 0.92))
+    nuisances, estimates = _estimate(data, wanted, settings, n_jobs, within(progress, 0.0, 0.92))
     distributions, quantiles, notes = _whole_laws(data, nuisances, headline, settings, progress)
     joint = None
     if settings.joint:
@@ -353,15 +353,6 @@ def distribution_frame(analysis: Analysis) -> pd.DataFrame | None:
 def _five_numbers(x: Array) -> dict[str, float]:
     levels = (0.05, 0.25, 0.5, 0.75, 0.95)
     return {"mean": float(x.mean()), **{f"q{u:.2f}": float(np.quantile(x, u)) for u in levels}}
-
-
-def _first(progress: Progress, share: float) -> Progress:
-    """A callback that fills only the first ``share`` of the bar."""
-
-    def shown(stage: str, done: float) -> None:
-        progress(stage, share * done)
-
-    return shown
 
 
 def _model_name(model: Any, default: str) -> str:
