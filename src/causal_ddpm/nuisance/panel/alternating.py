@@ -52,12 +52,31 @@ def start(y: Array, seen: Mask, rank: int) -> Factors:
     left = np.where(seen, y - level, 0.0)
     whole = seen.all(axis=2)
     use = np.where(whole.sum(axis=1)[:, None] >= rank + 2, whole, True)
-    _, size, right = np.linalg.svd(left * use[..., None], full_matrices=False)
-    F = (right[:, :rank] * np.sqrt(size[:, :rank, None])).swapaxes(1, 2)
     a = level.mean(axis=2)
     f = level.mean(axis=1) - a.mean(axis=1, keepdims=True)
-    period = np.concatenate([f[..., None], F], axis=2)
-    return Factors(np.concatenate([a[..., None], np.zeros((*a.shape, rank))], axis=2), period)
+    return _directions(left * use[..., None], rank, a[..., None], f[..., None])
+
+
+def restart(y: Array, seen: Mask, now: Factors) -> Factors:
+    """Fresh directions for all factors, where a penalty has put some to zero.
+
+    Sweeps leave a factor at zero where it is; these are the leading singular vectors of what the
+    effects leave, hidden cells at the factors' own value.
+    """
+    a, f = now.unit[..., :1], now.period[..., :1]
+    low = now.unit[..., 1:] @ now.period[..., 1:].swapaxes(1, 2)
+    left = np.where(seen, y - a - f.swapaxes(1, 2), low)
+    return _directions(left, now.unit.shape[2] - 1, a, f)
+
+
+def _directions(left: Array, rank: int, a: Array, f: Array) -> Factors:
+    """Effects, and the leading singular vectors of what they leave."""
+    vectors, size, right = np.linalg.svd(left, full_matrices=False)
+    root = np.sqrt(size[:, None, :rank])
+    F = right[:, :rank].swapaxes(1, 2) * root
+    return Factors(
+        np.concatenate([a, vectors[..., :rank] * root], axis=2), np.concatenate([f, F], axis=2)
+    )
 
 
 def sweep(

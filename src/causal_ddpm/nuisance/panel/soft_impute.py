@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from causal_ddpm.core.errors import DataError
-from causal_ddpm.nuisance.panel.alternating import Factors, start, sweep
+from causal_ddpm.nuisance.panel.alternating import Factors, restart, start, sweep
 from causal_ddpm.nuisance.panel.cells import Array, Mask, PanelCells
 from causal_ddpm.nuisance.panel.completion import FittedTable, fit_table, two_way_tables
 
@@ -81,6 +81,7 @@ class SoftImpute:
         now = start(y, seen, min(self.max_rank, *(n - 1 for n in seen.shape[1:])))
         found = {}
         for share in sorted({*(s for s in _PATH if s > min(shares)), *shares}, reverse=True):
+            now = restart(y, seen, now) if found else now
             now = sweep(y, seen, now, share * top, self.tolerance, self.limit)
             found[share] = now
         return [found[share] for share in shares]
