@@ -185,8 +185,25 @@ def captions(analysis: PanelAnalysis) -> dict[str, str]:
 
 
 def assumptions(analysis: PanelAnalysis) -> list[str]:
-    """What carries the result, without a full stop missing."""
-    return [_sentence(text) for text in analysis.effect.assumptions]
+    """What carries the result, in plain words."""
+    effect, panel = analysis.effect, analysis.panel
+    who = treated_words(effect)
+    errors = (
+        "Errors of treated and control units are of one kind once divided by their scales, so that "
+        "bands and p-values carry over from placebos to the treated."
+        if effect.inference == "placebos"
+        else f"{panel.clusters_name or panel.unit_name} clusters are independent of each other."
+    )
+    return [
+        f"Untreated, {who} would have moved as the base ({effect.base.name}) reads off the "
+        "controls, up to errors like those of controls that are hidden in the same way. Placebos "
+        "check this on controls; no data can check it on the treated.",
+        f"Controls are untouched: treatment of some leaves {analysis.panel.outcome_name} of the "
+        "others alone.",
+        "Nothing else that matters happened to the treated alone when treatment began.",
+        "Nobody acted ahead of it: outcomes before the first treated period are untreated ones.",
+        _sentence(errors),
+    ]
 
 
 def facts(analysis: PanelAnalysis) -> list[tuple[str, str]]:

@@ -1,9 +1,13 @@
 """Pictures of panels keep their numbers, and draw what the records hold."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
+import pytest
 from matplotlib.figure import Figure
 
+from causal_ddpm.evaluation.panel.honest import HonestDiD, RobustInterval
 from causal_ddpm.report import style
 from causal_ddpm.report.displays import (
     CohortMeansDisplay,
@@ -11,6 +15,7 @@ from causal_ddpm.report.displays import (
     DonorDisplay,
     EventStudyDisplay,
     GapDisplay,
+    HonestDisplay,
     LeaveOneOutDisplay,
     MethodForestDisplay,
     PlaceboCoverageDisplay,
@@ -99,10 +104,25 @@ class TestPath:
 
     def test_it_names_both_lines_the_start_and_the_unit(self, effect):
         ax = drawn(CounterfactualPathDisplay.of(effect, "packs a head"))
-        assert ax.get_title(loc="left") == "packs a head, mean of state 00"
+        assert ax.get_title(loc="left") == "packs a head: state 00"
         assert {"observed", "untreated", "treated from here"} <= {t.get_text() for t in ax.texts}
         (start,) = [line for line in ax.lines if len(set(line.get_xdata())) == 1]
         assert start.get_xdata()[0] == 2010.5
+
+    def test_several_cohorts_are_measured_from_their_own_past_in_event_time(self, staggered_effect):
+        frame = CounterfactualPathDisplay.of(staggered_effect).frame().set_index("period")
+        cells = staggered_effect.unit_paths
+        past = cells[cells["event_time"] < 0].groupby("unit")["observed"].mean()
+        dev = cells["observed"] - cells["unit"].map(past)
+        np.testing.assert_allclose(frame.loc[1, "observed"], dev[cells["event_time"] == 1].mean())
+        study = staggered_effect.event_study
+        k = study.labels.index("1")
+        effect_1 = frame.loc[1, "observed"] - frame.loc[1, "counterfactual"]
+        assert effect_1 == pytest.approx(study.values[k])
+        low, _ = study.interval(0.9)
+        assert frame.loc[1, "observed"] - frame.loc[1, "high"] == pytest.approx(low[k])
+        assert frame.loc[:-1, "low"].isna().all()
+        assert drawn(CounterfactualPathDisplay.of(staggered_effect)).get_xlabel().startswith("Per")
 
     def test_every_band_is_drawn(self, effect):
         assert len(drawn(CounterfactualPathDisplay.of(effect)).collections) == 4
@@ -153,6 +173,13 @@ class TestEventStudy:
         legend = drawn(display).get_legend()
         assert [t.get_text() for t in legend.get_texts()] == ["ours", "CS"]
 
+    def test_a_wide_uniform_band_does_not_flatten_the_effects(self, make):
+        rows = EventStudyDisplay.of(make.estimate([1.0, 2.0], [0.5, 0.5], ["0", "1"]), "y").rows
+        wide = rows.assign(uniform_low=[-0.5, -100.0], uniform_high=[2.5, 100.0])
+        low, high = drawn(EventStudyDisplay(wide, 0.9, "y")).get_ylim()
+        assert -3 < low < 0
+        assert high < 6
+
     def test_one_post_period_has_a_visible_band(self, make):
         ax = drawn(EventStudyDisplay.of(make.estimate([1.0], [0.5], ["0"]), "y"))
         assert ax.patches[0].get_height() > 0
@@ -177,6 +204,13 @@ class TestPlacebos:
         assert len(np.unique(dots.round(6), axis=0)) == len(dots) == 12
         assert "state 00" in texts(ax)
 
+    def test_a_perfect_fit_before_treatment_has_no_ratio_to_show(self, effect):
+        units = effect.placebo.units.copy()
+        units.loc[0, "ratio"] = np.inf
+        display = PlaceboDistributionDisplay.of(replace(effect.placebo, units=units))
+        assert len(display.frame()) == effect.n_controls
+        drawn(display)
+
     def test_a_long_tail_gets_a_logarithmic_axis(self):
         rows = pd.DataFrame({
             "unit": list("abcd"), "statistic": [0.9, 1.0, 1.1, 90.0],
@@ -191,6 +225,30 @@ class TestPlacebos:
         assert (frame["low"] < 0.9).all()
         assert (frame["high"] >= 0.9).all()
         assert "89.3%, standard error 3.1%" in texts(drawn(display))
+
+
+class TestHonest:
+    def intervals(self):
+        found = [(0.0, -0.09, -0.01), (1.0, -0.15, 0.05), (2.0, -0.3, 0.2)]
+        relative = [RobustInterval("relative magnitudes", *row) for row in found]
+        return (*relative, RobustInterval("smoothness", 0.0, -0.1, 0.01))
+
+    def record(self, breakdown):
+        return HonestDiD(
+            -0.05, 2, 3, 0.02, 0.01, breakdown, 0.0, 10.0, 0.04, self.intervals()[1],
+            self.intervals(), 0.9,
+        )  # fmt: skip
+
+    def test_it_holds_the_intervals_by_relative_magnitudes_only(self):
+        frame = HonestDisplay.of(self.record(0.4), "jobs").frame()
+        assert frame.to_numpy().tolist() == [[0, -0.09, -0.01], [1, -0.15, 0.05], [2, -0.3, 0.2]]
+
+    def test_the_breakdown_is_marked_where_it_lies_on_the_axis(self):
+        assert "zero enters at 0.4" in texts(drawn(HonestDisplay.of(self.record(0.4), "jobs")))
+        never = drawn(HonestDisplay.of(self.record(np.inf), "jobs"))
+        assert "zero enters" not in texts(never)
+        at_once = drawn(HonestDisplay.of(self.record(0.0), "jobs"))
+        assert "zero enters" not in texts(at_once)
 
 
 class TestMethodsAndDonors:

@@ -29,7 +29,8 @@ def test_the_page_says_the_numbers_of_the_record(page):
         "What did taxed do to packs?", f"{MINUS}7.1", f"90 % interval {MINUS}9.6 to {MINUS}4.7",
         "89 %", "Measured on 11 placebos", "state 00", "packs a head", "1.38",
         "average of sdid and ridge", "diffusion of residual paths".capitalize(),
-        "Few donors: the scale was pooled.", "moved with their controls",
+        "Few donors: the scale was pooled.",
+        "state 00 would have moved as the base (average of sdid and ridge)",
         "states&lt;/b&gt;.csv; 192 cells",
     ):  # fmt: skip
         assert text in page, text

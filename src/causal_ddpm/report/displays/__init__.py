@@ -22,6 +22,7 @@ from causal_ddpm.report.displays.factorial import (
     HalfNormalDisplay,
     InteractionDisplay,
 )
+from causal_ddpm.report.displays.honest import HonestDisplay
 from causal_ddpm.report.displays.laws import DistributionsDisplay, QuantileDisplay
 from causal_ddpm.report.displays.leaderboard import LeaderboardDisplay
 from causal_ddpm.report.displays.methods import MethodForestDisplay
@@ -49,6 +50,7 @@ __all__ = [
     "GapDisplay",
     "HalfNormalDisplay",
     "HiddenBiasDisplay",
+    "HonestDisplay",
     "InteractionDisplay",
     "LeaderboardDisplay",
     "LeaveOneOutDisplay",

@@ -15,6 +15,8 @@ from causal_ddpm.report import style
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+BEYOND = 0.5
+"""Uniform bands are cut off where they leave the pointwise ones by so many times their range."""
 MARKERS = ("o", "s", "^", "D", "v")
 
 
@@ -74,6 +76,9 @@ class EventStudyDisplay:
             self._draw(ax, part, float(shift), colours[k % 5], MARKERS[k % 5], band=k == 0)
         low, high = self.rows["event_time"].min(), self.rows["event_time"].max()
         ax.set_xlim(low - 0.6, high + 0.6)
+        ax.set_ylim(
+            *held(self.rows[["ci_low", "ci_high"]], self.rows[["uniform_low", "uniform_high"]])
+        )
         _whole_ticks(ax)
         ax.set_xlabel("Periods since treatment began (hollow: before it, where the effect is zero)")
         style.y_title(ax, self.axis_label)
@@ -109,6 +114,15 @@ def _rows(study: Estimate, name: str, level: float) -> pd.DataFrame:
         "value": study.values, "ci_low": low, "ci_high": high,
         "uniform_low": wide[0], "uniform_high": wide[1],
     })  # fmt: skip
+
+
+def held(inner: pd.DataFrame, outer: pd.DataFrame) -> tuple[float, float]:
+    """Limits of an axis that show ``inner`` and zero, and of ``outer`` what is not far beyond."""
+    low, high = (float(f(inner.to_numpy(), initial=0.0)) for f in (np.nanmin, np.nanmax))
+    reach = (high - low) or 1.0
+    below = max(float(np.nanmin(outer.to_numpy(), initial=low)), low - BEYOND * reach)
+    above = min(float(np.nanmax(outer.to_numpy(), initial=high)), high + BEYOND * reach)
+    return below - 0.05 * reach, above + 0.05 * reach
 
 
 def _whole_ticks(ax: Axes) -> None:

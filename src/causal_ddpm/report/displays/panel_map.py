@@ -157,7 +157,7 @@ class CohortMeansDisplay:
         weights = np.ones(len(panel.units)) if panel.weights is None else panel.weights
         names = cohort_names(panel)
         parts = [
-            _cohort_rows(panel, names == name, name, weights)
+            _cohort_rows(panel, names == name, str(name), weights)
             for name in dict.fromkeys(names[np.argsort(panel.first, kind="stable")])
         ]
         rows = pd.concat(parts, ignore_index=True)
@@ -226,6 +226,8 @@ def _cohort_rows(
         low[many], high[many] = np.nanquantile(np.where(seen, y, np.nan)[:, many], MIDDLE, axis=0)
     first = int(panel.first[rows][0])
     start = None if name == NEVER else panel.periods[first]
+    if name != NEVER and rows.sum() == 1:
+        name = f"{shortened(str(panel.units[rows][0]), 20)} ({name})"
     return pd.DataFrame({
         "cohort": name, "start": start, "period": np.asarray(panel.periods), "mean": means,
         "n": seen.sum(axis=0), "low": low, "high": high,

@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from causal_ddpm.estimators.panel.effect import PanelEffect
 from causal_ddpm.report import style
 from causal_ddpm.report.displays.base import shortened
+from causal_ddpm.report.displays.event_study import held
 from causal_ddpm.report.displays.periods import apart, period_axis, places, start_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+PATH = ["observed", "counterfactual", "low", "high", "low_uniform", "high_uniform"]
+SINCE = "Periods since treatment began"
 MOST_PLACEBOS = 150
 """Lines of placebos that one picture can hold; of more, evenly spaced ones are drawn."""
 
@@ -47,20 +50,23 @@ class CounterfactualPathDisplay:
 
     @classmethod
     def of(cls, effect: PanelEffect, axis_label: str | None = None) -> Self:
-        """The mean path of the treated units."""
-        columns = [
-            "period", "observed", "counterfactual", "low", "high", "low_uniform", "high_uniform",
-        ]  # fmt: skip
-        path = effect.path
-        label = effect.outcome if axis_label is None else axis_label
-        return cls(
-            path[columns].reset_index(drop=True), effect.fan, _start(path), label, effect.period,
-            treated_words(effect),
-        )  # fmt: skip
+        """The mean path of the treated units.
+
+        Where cohorts differ the axis is event time, and every unit is measured from its own mean
+        before treatment: in calendar time the units would change from period to period.
+        """
+        label, who = effect.outcome if axis_label is None else axis_label, treated_words(effect)
+        if len(effect.by_cohort) > 1:
+            return cls(
+                _event_path(effect), effect.fan.head(0), 0,
+                f"{label}, less each unit's mean before", SINCE, who,
+            )  # fmt: skip
+        path = effect.path[["period", *PATH]].reset_index(drop=True)
+        return cls(path, effect.fan, _start(effect.path), label, effect.period, who)
 
     def frame(self) -> pd.DataFrame:
         """One row a period; columns fan_50_low, fan_50_high, ... for the levels of the fan."""
-        wide = self.rows
+        wide = self.rows.copy()
         for level, part in self.fan.groupby("level"):
             name = f"fan_{100 * float(level):g}"  # type: ignore[arg-type]
             part = part.rename(columns={"low": f"{name}_low", "high": f"{name}_high"})
@@ -75,9 +81,10 @@ class CounterfactualPathDisplay:
         ax.plot(x, self.rows["counterfactual"], color=style.UNTREATED, lw=2, ls=style.ARM_LINES[1])
         ax.plot(x, self.rows["observed"], color=style.TREATED, lw=2.4)
         mark_start(ax, x, periods, self.start)
+        self._hold(ax)
         self._name_lines(ax, x)
         period_axis(ax, periods, self.period_name)
-        style.y_title(ax, f"{self.axis_label}, mean of {self.who}")
+        style.y_title(ax, f"{self.axis_label}: {self.who}")
         style.numbers(ax.yaxis)
         style.gridlines(ax)
         ax.margins(x=0.02)
@@ -85,16 +92,27 @@ class CounterfactualPathDisplay:
 
     def _bands(self, ax: Axes, at: dict[Any, float]) -> None:
         """The uniform band palest, the levels of the fan darker towards the middle."""
-        bands = [self.rows[["period", "low_uniform", "high_uniform"]].set_axis(
-            ["period", "low", "high"], axis=1
-        )]  # fmt: skip
-        bands += [p for _, p in sorted(self.fan.groupby("level"), key=lambda g: -float(g[0]))]  # type: ignore[arg-type]
+        names = ["period", "low", "high"]
+        bands = [self.rows[["period", "low_uniform", "high_uniform"]].set_axis(names, axis=1)]
+        bands += (
+            [self.rows[names]]
+            if self.fan.empty
+            else [p for _, p in sorted(self.fan.groupby("level"), key=lambda g: -float(g[0]))]
+        )  # type: ignore[arg-type]
         for band in bands:
             part = band.dropna(subset=["low", "high"])
             ax.fill_between(
                 part["period"].map(at).to_numpy(dtype=float), part["low"], part["high"],
                 color=style.UNTREATED, alpha=0.13, lw=0,
             )  # fmt: skip
+
+    def _hold(self, ax: Axes) -> None:
+        """Keep uniform bands that run far out from flattening the paths."""
+        inner = self.rows[["observed", "counterfactual", "low", "high"]]
+        middle = float(inner["observed"].mean())
+        outer = self.rows[["low_uniform", "high_uniform"]]
+        low, high = held(inner - middle, outer - middle)
+        ax.set_ylim(low + middle, high + middle)
 
     def _name_lines(self, ax: Axes, x: NDArray[np.float64]) -> None:
         low, high = ax.get_ylim()
@@ -144,7 +162,7 @@ class GapDisplay:
             "gap": gaps["gap"], "placebo": ~gaps["treated"].astype(bool),
         })  # fmt: skip
         rows = rows[rows["placebo"]].reset_index(drop=True)
-        name = effect.period if one else "Periods since treatment began"
+        name = effect.period if one else SINCE
         band = _calendar_band(effect) if one else _event_band(effect)
         start = _start(effect.path) if one else 0
         return cls(rows, band, start, label, name, treated_words(effect))
@@ -225,3 +243,26 @@ def _event_band(effect: PanelEffect) -> pd.DataFrame:
     at = np.array([int(label) for label in study.labels])
     band = pd.DataFrame({"at": at, "effect": study.values, "low": low, "high": high})
     return band.sort_values("at", ignore_index=True)
+
+
+def _event_path(effect: PanelEffect) -> pd.DataFrame:
+    """Both paths by event time, measured from each unit's mean before treatment."""
+    cells = effect.unit_paths
+    before = cells[cells["event_time"] < 0].groupby("unit")["observed"].mean()
+    cells = cells.assign(observed=cells["observed"] - cells["unit"].map(before))
+    mean = cells.groupby("event_time")[["observed", "effect"]].mean()
+    study, level = effect.event_study, effect.level
+    ends = [np.atleast_1d(e) for s in (False, True) for e in study.interval(level, s)]
+    after = pd.DataFrame(
+        dict(zip(["value", "low", "high", "low_uniform", "high_uniform"],
+                 [study.values, *ends], strict=True)),
+        index=[int(label) for label in study.labels],
+    ).query("index >= 0").reindex(mean.index)  # fmt: skip
+    gap = after["value"].fillna(mean["effect"])
+    return pd.DataFrame({
+        "period": mean.index, "observed": mean["observed"],
+        "counterfactual": mean["observed"] - gap, "low": mean["observed"] - after["high"],
+        "high": mean["observed"] - after["low"],
+        "low_uniform": mean["observed"] - after["high_uniform"],
+        "high_uniform": mean["observed"] - after["low_uniform"],
+    }).reset_index(drop=True)  # fmt: skip

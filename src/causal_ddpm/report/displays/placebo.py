@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
@@ -45,9 +45,9 @@ class PlaceboDistributionDisplay:
 
     @classmethod
     def of(cls, placebo: PlaceboRecord) -> Self:
-        """Errors after over errors before (pretended) treatment."""
+        """Errors after over errors before (pretended) treatment; perfect fits are left out."""
         rows = placebo.units[["unit", "ratio", "treated"]].rename(columns={"ratio": "statistic"})
-        rows = rows.dropna(subset=["statistic"]).reset_index(drop=True)
+        rows = rows[np.isfinite(rows["statistic"].astype(float))].reset_index(drop=True)
         words = "Root mean squared gap after treatment, as a multiple of the one before"
         return cls(rows, placebo.p_value, placebo.p_value_floor, words)
 
@@ -155,7 +155,8 @@ class PlaceboCoverageDisplay:
         ax.set(
             ylim=(lowest - 0.02 if lowest > 0.02 else 0, 1.0), xlim=(x.min() - 0.6, x.max() + 0.6)
         )
-        ax.xaxis.set_major_locator(_whole(len(x)))
+        ax.set_xticks(x[:: -(-len(x) // 12)])
+        style.numbers(ax.xaxis)
         ax.set_xlabel("Periods since the pretended treatment began (shaded: what chance allows)")
         style.y_title(
             ax, f"Placebo cells inside the band; all together {self.overall:.1%}, "
@@ -164,9 +165,3 @@ class PlaceboCoverageDisplay:
         ax.yaxis.set_major_formatter(percent)
         style.gridlines(ax)
         return ax
-
-
-def _whole(n: int) -> Any:
-    from matplotlib.ticker import MaxNLocator
-
-    return MaxNLocator(nbins=min(12, max(n, 1)), integer=True)
