@@ -105,6 +105,8 @@ _HOMES = {
     "causal_ddpm.evaluation.analysis": ["Analysis", "analyse"],
     "causal_ddpm.evaluation.augmentation": ["Augmented", "augment"],
     "causal_ddpm.evaluation.augmentation_check": ["AugmentationCheck", "augmentation_check"],
+    "causal_ddpm.evaluation.compare": ["compare"],
+    "causal_ddpm.evaluation.comparison": ["Comparison"],
     "causal_ddpm.evaluation.diagnostics": ["Overlap", "overlap_report"],
     "causal_ddpm.evaluation.own_study.result": ["OwnStudy"],
     "causal_ddpm.evaluation.own_study.study": ["study_own"],
@@ -277,6 +279,8 @@ if TYPE_CHECKING:
         CateScores as CateScores,
         score_effects as score_effects,
     )
+    from causal_ddpm.evaluation.compare import compare as compare
+    from causal_ddpm.evaluation.comparison import Comparison as Comparison
     from causal_ddpm.evaluation.diagnostics import (
         Overlap as Overlap,
         overlap_report as overlap_report,
