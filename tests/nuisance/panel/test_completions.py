@@ -41,7 +41,7 @@ def factor_panel(rank=2, n_units=25, n_periods=24, noise=0.0, seed=0):
     "base",
     [
         InteractiveFactors(2, tolerance=1e-11, limit=5000),
-        SoftImpute(1e-9, tolerance=1e-11, limit=5000, max_rank=4),
+        SoftImpute(1e-9, tolerance=1e-11, limit=5000, max_rank=2),
     ],
     ids=["factors", "matrix completion"],
 )

@@ -79,7 +79,7 @@ def test_our_synthetic_control_fits_no_worse_than_the_peers(prop99):
 
 def test_sdid_of_every_placebo_unit_is_the_peers(prop99):
     Y, T0 = prop99.Y[: prop99.N0], prop99.T0
-    for i in (0, 7, 20, 33):
+    for i in (0, 20):
         order = np.r_[np.delete(np.arange(len(Y)), i), i]
         peer = float(synthdid.synthdid_estimate(Y[order], len(Y) - 1, T0))
         seen = np.ones(Y.shape, dtype=bool)
@@ -131,7 +131,7 @@ def test_matrix_completion_is_that_of_the_peer(share):
     seen = ~treated
     left = np.where(seen, y - two_way_tables(y, seen[None])[0], 0.0)
     lam = share * np.linalg.svd(left, compute_uv=False)[0] / y.size
-    base = SoftImpute(share, debias=False, tolerance=1e-10, limit=5000, max_rank=21)
+    base = SoftImpute(share, debias=False, tolerance=1e-10, limit=5000, max_rank=10)
     ours = base.complete(y, seen[None])[0]
     theirs = peer_counterfactual(y, treated, method="mc", lam=lam)
     np.testing.assert_allclose(ours[treated], theirs[treated], atol=1e-5)
