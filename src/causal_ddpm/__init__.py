@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "causal_ddpm.baselines.panel.registry": ["panel_baselines"],
     "causal_ddpm.core.aliases": ["AliasStructure", "alias_structure"],
     "causal_ddpm.core.assignment": ["Assignment"],
     "causal_ddpm.core.combine": ["combine_estimates"],
@@ -114,6 +115,7 @@ _HOMES = {
     "causal_ddpm.evaluation.recovery.historic": ["HistoricDID"],
     "causal_ddpm.evaluation.twin.design": ["TwinDesign"],
     "causal_ddpm.evaluation.twin.fit": ["TwinSettings"],
+    "causal_ddpm.evaluation.panel.comparison": ["PanelComparison", "compare_panel"],
     "causal_ddpm.evaluation.recovery.api": ["recover"],
     "causal_ddpm.evaluation.recovery.report": ["Recovery"],
     "causal_ddpm.evaluation.factorial": [
@@ -145,6 +147,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 # The same table once more, for type checkers and editors, which read no dictionaries; a test
 # keeps the two equal.
 if TYPE_CHECKING:
+    from causal_ddpm.baselines.panel.registry import panel_baselines as panel_baselines
     from causal_ddpm.core.aliases import (
         AliasStructure as AliasStructure,
         alias_structure as alias_structure,
@@ -292,6 +295,10 @@ if TYPE_CHECKING:
     )
     from causal_ddpm.evaluation.own_study.result import OwnStudy as OwnStudy
     from causal_ddpm.evaluation.own_study.study import study_own as study_own
+    from causal_ddpm.evaluation.panel.comparison import (
+        PanelComparison as PanelComparison,
+        compare_panel as compare_panel,
+    )
     from causal_ddpm.evaluation.recovery.api import recover as recover
     from causal_ddpm.evaluation.recovery.did import (
         DIDRecovery as DIDRecovery,

@@ -1,10 +1,10 @@
 """One estimand, one sample, many methods: what each says, and whether they agree.
 
-The reference is our own estimate, or the median of the point estimates where ours is not among
-them. A method agrees when its interval holds the reference. The methods agree when all of them do
-and their point estimates have one sign. The spread is the range of the point estimates; it is laid
-beside the median width of their intervals, since a choice of method that moves the answer further
-than sampling does is an uncertainty that no single interval shows.
+Whether they agree is decided by the rule of :mod:`causal_ddpm.evaluation.agreement`. A method whose
+own standard error is known to be wrong for the data has no vote, and says why in the ``no_vote`` of
+its details. The spread is the range of the point estimates; it is laid beside the median width of
+their intervals, since a choice of method that moves the answer further than sampling does is an
+uncertainty that no single interval shows.
 """
 
 from __future__ import annotations
@@ -30,11 +30,8 @@ from causal_ddpm.core.estimate import SCHEMA_VERSION, Estimate
 from causal_ddpm.core.parallel import run_jobs
 from causal_ddpm.core.progress import Progress, silent
 from causal_ddpm.core.random import Seed
-
-RULE = (
-    "A method agrees when its interval holds the reference; the methods agree when all do and "
-    "their point estimates have one sign."
-)
+from causal_ddpm.evaluation.agreement import Agreement, precision_weighted_median
+from causal_ddpm.evaluation.analysis import plain
 
 
 class Method(Protocol):
@@ -109,6 +106,11 @@ class MethodRow:
         found = None if self.estimate is None else self.estimate.details.get("pre_fit")
         return None if found is None else float(found)
 
+    @property
+    def no_vote(self) -> str:
+        """Why the method has no vote on agreement; empty where it has one."""
+        return "" if self.estimate is None else str(self.estimate.details.get("no_vote", ""))
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MethodTable:
@@ -130,7 +132,6 @@ class MethodTable:
     estimand: str
     fingerprint: str
     level: float
-    rule: str = RULE
 
     @property
     def answered(self) -> tuple[MethodRow, ...]:
@@ -148,12 +149,6 @@ class MethodTable:
         return np.array([float(row.estimate) for row in self.answered if row.estimate is not None])
 
     @property
-    def reference(self) -> float:
-        """Our estimate, or else the median of all."""
-        own = [v for row, v in zip(self.answered, self.values, strict=True) if row.own]
-        return float(own[0] if own else np.median(self.values))
-
-    @property
     def spread(self) -> float:
         """Largest point estimate less the smallest."""
         return float(np.ptp(self.values))
@@ -164,92 +159,94 @@ class MethodTable:
         return float(np.median([high - low for low, high in self._intervals()]))
 
     @property
-    def agree(self) -> bool:
-        """The agreement flag; :attr:`rule` says when it is set."""
-        return bool(self._holds().all() and len(set(np.sign(self.values))) == 1)
+    def agreement(self) -> Agreement | None:
+        """Whether the methods with a vote agree; None where fewer than two have one."""
+        voters = self.frame().query("votes")
+        return Agreement.of(
+            voters["value"], voters["std_error"], voters["ci_low"], voters["ci_high"]
+        )
+
+    @property
+    def agree(self) -> bool | None:
+        """The flag of :attr:`agreement`."""
+        return None if self.agreement is None else self.agreement.agree
 
     def _intervals(self) -> list[tuple[float, float]]:
         return [
             row.estimate.interval(self.level) for row in self.answered if row.estimate is not None
         ]
 
-    def _holds(self) -> np.ndarray:
-        """Whether each interval holds the reference."""
-        return np.array([low <= self.reference <= high for low, high in self._intervals()])
-
     @property
     def verdict(self) -> str:
         """Spread and agreement in words."""
         n, values = len(self.answered), self.values
-        whose = "our estimate" if any(row.own for row in self.answered) else "the median"
-        apart = [
-            row.title for row, holds in zip(self.answered, self._holds(), strict=True) if not holds
-        ]
-        parts = [
-            f"{n} methods give {values.min():.4g} to {values.max():.4g} (median "
-            f"{np.median(values):.4g}): a spread of {self.spread:.3g}, "
-            f"{self.spread / self.typical_width:.1f} times the median width of their "
-            f"{self.level:.0%} intervals.",
-            f"They {'agree' if self.agree else 'do not agree'}:",
-            f"all intervals hold {whose}"
-            if not apart
-            else f"{whose} lies outside the interval of {', '.join(apart)}",
-        ]
-        signs = "one sign" if len(set(np.sign(values))) == 1 else "different signs"
-        return " ".join(parts) + f"; the point estimates have {signs}."
+        sentences = []
+        if n > 1:
+            sentences.append(
+                f"{n} methods give {values.min():.4g} to {values.max():.4g} (median "
+                f"{np.median(values):.4g}): a spread of {self.spread:.3g}, "
+                f"{self.spread / self.typical_width:.1f} times the median width of their "
+                f"{self.level:.0%} intervals."
+            )
+        agreement = self.agreement
+        alone = "Fewer than two methods have a vote: there is nothing to agree on."
+        sentences.append(alone if agreement is None else agreement.in_words())
+        silent_ones = [row.title for row in self.answered if row.no_vote]
+        if silent_ones:
+            sentences.append(f"Without a vote, as their warnings say: {', '.join(silent_ones)}.")
+        return " ".join(sentences)
 
     def frame(self) -> pd.DataFrame:
         """One row a method with an estimate.
 
-        Columns name, method, value, std_error, ci_low, ci_high, level, pre_fit, seconds, agrees,
-        own, library, assumes, warnings.
+        Columns name, method, value, std_error, ci_low, ci_high, level, pre_fit, seconds, votes,
+        agrees (its interval holds our estimate, or where ours is not among them the
+        precision-weighted median of those with a vote), own, library, assumes, warnings.
         """
-        rows = []
-        for row, (low, high), holds in zip(
-            self.answered, self._intervals(), self._holds(), strict=True
-        ):
-            assert row.estimate is not None
-            rows.append(
-                {
-                    "name": row.name,
-                    "method": row.title,
-                    "value": row.estimate.value,
-                    "std_error": row.estimate.std_error,
-                    "ci_low": low,
-                    "ci_high": high,
-                    "level": self.level,
-                    "pre_fit": row.pre_fit,
-                    "seconds": row.seconds,
-                    "agrees": bool(holds),
-                    "own": row.own,
-                    "library": row.library,
-                    "assumes": row.assumes,
-                    "warnings": "; ".join(row.estimate.warnings),
-                }
-            )
-        return pd.DataFrame(rows)
+        found = pd.DataFrame([self._record(row) for row in self.answered])
+        chosen = found["own"] if found["own"].any() else found["votes"]
+        middle = found[chosen] if chosen.any() else found
+        centre = precision_weighted_median(middle["value"], middle["std_error"])
+        found["agrees"] = (found["ci_low"] <= centre) & (centre <= found["ci_high"])
+        return found
+
+    def _record(self, row: MethodRow) -> dict[str, Any]:
+        assert row.estimate is not None
+        low, high = row.estimate.interval(self.level)
+        return {
+            "name": row.name,
+            "method": row.title,
+            "value": row.estimate.value,
+            "std_error": row.estimate.std_error,
+            "ci_low": low,
+            "ci_high": high,
+            "level": self.level,
+            "pre_fit": row.pre_fit,
+            "seconds": row.seconds,
+            "votes": not row.no_vote,
+            "own": row.own,
+            "library": row.library,
+            "assumes": row.assumes,
+            "warnings": "; ".join(row.estimate.warnings),
+        }
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, JSON-ready."""
-        records = self.frame().to_dict("records")
-        for record, row in zip(records, self.answered, strict=True):
-            assert row.estimate is not None
-            record |= {"pre_fit": row.pre_fit, "warnings": list(row.estimate.warnings)}
-            record["details"] = dict(row.estimate.details)
-        return {
+        """The record as plain JSON types; what is not finite becomes null."""
+        agreement = self.agreement
+        content = {
             "schema_version": SCHEMA_VERSION,
             "estimand": self.estimand,
             "fingerprint": self.fingerprint,
             "level": self.level,
-            "methods": records,
-            "left_out": dict(self.left_out),
+            "methods": self.frame().to_dict("records"),
+            "left_out": self.left_out,
             "spread": self.spread,
             "typical_width": self.typical_width,
-            "reference": self.reference,
-            "agree": self.agree,
-            "rule": self.rule,
+            "agreement": None if agreement is None else agreement.to_dict(),
             "verdict": self.verdict,
+            "details": {r.name: r.estimate.details for r in self.rows if r.estimate is not None},
         }
+        return dict(plain(content))
 
     def __repr__(self) -> str:
         shown = self.frame()[["method", "value", "std_error", "ci_low", "ci_high", "seconds"]]

@@ -27,6 +27,9 @@ from causal_ddpm.core.reported import Account
 Array = NDArray[np.float64]
 
 AVERAGES: tuple[type[Estimand], ...] = (ATT, ATTByCohort, ATTByEventTime)
+FEW_TREATED = 10
+"""Treated clusters below which clustered standard errors are too small."""
+
 COLUMNS = ("unit", "period", "y", "treated", "first", "weight", "cluster")
 """Columns of :func:`model_frame` besides the covariates x0, x1, ..."""
 
@@ -134,19 +137,35 @@ def complete_controls(panel: PanelData) -> NDArray[np.bool_]:
     return np.asarray(panel.is_control & panel.observed.all(axis=1))
 
 
-def unused(panel: PanelData, method: PanelBaseline) -> tuple[str, ...]:
-    """What of the panel the method leaves aside, as warnings."""
+def cautions(panel: PanelData, method: PanelBaseline) -> tuple[str, ...]:
+    """What of the panel the method leaves aside, or cannot bear, as warnings."""
     scope, said = method.scope, []
     if panel.covariate_names and not scope.covariates:
         said.append(f"{method.title} does not use the covariates")
     if panel.weights is not None and not scope.weights:
         said.append(f"{method.title} weighs all units alike")
+    too_small = wrong_standard_error(panel, method)
+    if too_small:
+        said.append(too_small)
     if panel.clusters is not None and not scope.clusters:
         said.append(f"{method.title} takes units, not clusters, as independent")
     left_out = int(panel.is_control.sum() - complete_controls(panel).sum())
     if not scope.gaps and left_out:
         said.append(f"{method.title} leaves out {left_out} never treated units with gaps")
     return tuple(said)
+
+
+def wrong_standard_error(panel: PanelData, method: PanelBaseline) -> str:
+    """Why the method's own standard error is no good on this panel; empty where it may be."""
+    codes = np.arange(len(panel)) if panel.clusters is None else panel.clusters
+    n_treated = len(np.unique(codes[~panel.is_control]))
+    if not method.scope.clusters or n_treated >= FEW_TREATED:
+        return ""
+    what = "unit" if panel.clusters is None else "cluster"
+    return (
+        f"clustered standard errors are too small with {n_treated} treated "
+        f"{what}{'s' * (n_treated > 1)}"
+    )
 
 
 def model_frame(panel: PanelData) -> tuple[pd.DataFrame, list[str]]:
@@ -189,6 +208,7 @@ def account(
 ) -> Account:
     """What an estimate of an adapter says about itself."""
     version = getattr(library, "__version__", "")
+    no_vote = wrong_standard_error(panel, method)
     return Account(
         estimand=estimand.name,
         population="treated cells",
@@ -196,6 +216,10 @@ def account(
         n=len(panel),
         fingerprint=panel.fingerprint,
         assumptions=(method.assumes,),
-        warnings=(*warnings, *unused(panel, method)),
-        details={"library": f"{method.library} {version}".strip(), **details},
+        warnings=(*warnings, *cautions(panel, method)),
+        details={
+            "library": f"{method.library} {version}".strip(),
+            **details,
+            **({"no_vote": no_vote} if no_vote else {}),
+        },
     )
