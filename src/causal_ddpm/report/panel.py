@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from causal_ddpm.core.files import check_writable, write_text
+from causal_ddpm.evaluation.method_table import MethodTable
 from causal_ddpm.evaluation.panel.analysis import PanelAnalysis
 from causal_ddpm.report import displays, panel_prose, prose
 from causal_ddpm.report.html import fill
 from causal_ddpm.report.panel_tables import effects_frame
 from causal_ddpm.report.sections import Section, figure, table
+
+FEW_TREATED = 3
+"""Treated units that can be pointed at among placebos, one by one."""
 
 
 def write_panel_report(analysis: PanelAnalysis, path: str | Path) -> Path:
@@ -53,6 +59,7 @@ def sections(analysis: PanelAnalysis) -> list[Section]:
         _effect(analysis),
         _events(analysis),
         _placebos(analysis),
+        *([] if analysis.methods is None else [_methods(analysis, analysis.methods)]),
     ]
 
 
@@ -116,17 +123,48 @@ def _events(analysis: PanelAnalysis) -> Section:
     )
 
 
+def methods_frame(methods: MethodTable) -> pd.DataFrame:
+    """Methods as texts; columns Method, Estimate, Interval, Gap before, Holds ours, Library."""
+    rows = []
+    for row in methods.frame().to_dict("records"):
+        places = prose.decimals((row["ci_high"] - row["ci_low"]) / 4)
+        low, high = prose.number(row["ci_low"], places), prose.number(row["ci_high"], places)
+        gap = row["pre_fit"]
+        rows.append({
+            "Method": row["method"], "Estimate": prose.number(row["value"], places),
+            "Interval": f"{low} to {high}",
+            "Gap before": "" if pd.isna(gap) else f"{gap:.2g}",
+            "Holds ours": "" if row["own"] else _holds(row),
+            "Library": row["library"].replace("_", "-"),
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _holds(row: Mapping[Any, Any]) -> str:
+    return ("yes" if row["agrees"] else "no") + ("" if row["votes"] else " (no vote)")
+
+
+def _methods(analysis: PanelAnalysis, methods: MethodTable) -> Section:
+    display = displays.MethodForestDisplay.of(methods, analysis.outcome_label)
+    rows = methods_frame(methods)
+    words = panel_prose.captions(analysis)["methods"]
+    level = {"Interval": f"{methods.level * 100:g} % interval"}
+    left_out = [f"{title} is left out: {reason}." for title, reason in methods.left_out.items()]
+    return Section(
+        "What other methods say",
+        [panel_prose.typeset(text) for text in (methods.verdict, *left_out)],
+        [figure(display, "methods", 1.0 + 0.36 * len(rows), words)],
+        [table(rows.rename(columns=level), "method-table")],
+    )
+
+
 def _placebos(analysis: PanelAnalysis) -> Section:
     words, placebo = panel_prose.captions(analysis), analysis.effect.placebo
     gaps = displays.GapDisplay.of(analysis.effect, analysis.outcome_label)
-    return Section(
-        "Where there is nothing to find",
-        figures=[
-            figure(gaps, "gaps", 3.7, words["gaps"]),
-            figure(
-                displays.PlaceboDistributionDisplay.of(placebo), "distribution", 2.6,
-                words["distribution"],
-            ),
-            figure(displays.PlaceboCoverageDisplay.of(placebo), "coverage", 3.0, words["coverage"]),
-        ],
-    )  # fmt: skip
+    shown = [figure(gaps, "gaps", 3.7, words["gaps"])]
+    if analysis.effect.n_treated <= FEW_TREATED:
+        ranks = displays.PlaceboDistributionDisplay.of(placebo)
+        shown.append(figure(ranks, "distribution", 2.6, words["distribution"]))
+    coverage = displays.PlaceboCoverageDisplay.of(placebo)
+    shown.append(figure(coverage, "coverage", 3.0, words["coverage"]))
+    return Section("Where there is nothing to find", figures=shown)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from causal_ddpm.core.panel_data import PanelData
 from causal_ddpm.core.panel_words import treatment_in_words
 from causal_ddpm.estimators.panel.effect import PanelEffect, PlaceboRecord
+from causal_ddpm.evaluation.method_table import MethodTable
 from causal_ddpm.evaluation.panel.analysis import PanelAnalysis
 from causal_ddpm.report.displays.panel_path import treated_words
-from causal_ddpm.report.prose import decimals, interval, listed, number
+from causal_ddpm.report.prose import MINUS, decimals, interval, listed, number
 
-PLAIN_NAMES = {"", "treated", "treatment", "treat", "d", "w", "post"}
+PLAIN_NAMES = {"", "treated", "treatment", "treat", "policy", "d", "w", "post"}
 """Columns of treated cells whose names say nothing about the treatment."""
 FEW_PERIODS = 5
 """With fewer periods before treatment a donor fit has too little to hold on to."""
@@ -37,7 +40,20 @@ def lede(panel: PanelData) -> str:
 def verdict(analysis: PanelAnalysis) -> list[str]:
     """What was found, how unusual it is among placebos, and whether the band can be trusted."""
     effect = analysis.effect
-    return [_finding(effect), f"{_unusual(effect)} {coverage_words(effect.placebo)}"]
+    found = [_finding(effect), f"{_unusual(effect)} {coverage_words(effect.placebo)}"]
+    return found if analysis.methods is None else [*found, _beside(analysis.methods)]
+
+
+def _beside(methods: MethodTable) -> str:
+    """How far apart the methods lie."""
+    values = methods.values
+    places = decimals(methods.typical_width / 4)
+    low, middle, high = (number(f(values), places) for f in (np.min, np.median, np.max))
+    flag = {True: "; they agree, by the rule below", False: "; they do not agree (see below)"}
+    return (
+        f"{len(values)} methods put the same effect between {low} and {high} (median {middle})"
+        f"{'' if methods.agree is None else flag[methods.agree]}."
+    )
 
 
 def _finding(effect: PanelEffect) -> str:
@@ -179,6 +195,8 @@ def captions(analysis: PanelAnalysis) -> dict[str, str]:
         "and not before.",
         "distribution": "How much worse the prediction becomes after (pretended) treatment. "
         f"p = (1 + placebos at least as extreme) / (1 + {placebo.n_placebos:,}).",
+        "methods": "The same average effect by every method that applies, each with its own "
+        "interval. How far the points lie apart is an uncertainty that no single interval shows.",
         "coverage": f"How often the {placebo.level:.0%} band held what placebos really did, by "
         "periods since the pretended start; each placebo's own errors had no part in its band.",
     }  # fmt: skip
@@ -251,6 +269,11 @@ def simulated(analysis: PanelAnalysis) -> str | None:
         return None
     seed = "" if truth.seed is None else f", seed {truth.seed}"
     return f"This panel comes from a simulator ({truth.design}{seed}), not from the world."
+
+
+def typeset(text: str) -> str:
+    """Words of a record with true minus signs."""
+    return re.sub(r"(?<![\w.])-(?=\.?\d)", MINUS, text)
 
 
 def _sentence(text: str) -> str:

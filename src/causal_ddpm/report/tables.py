@@ -88,6 +88,7 @@ def page_table(table: pd.DataFrame, name: str) -> GT:
     columns = list(table.columns)
     return (
         GT(table.map(html.escape), id=name)
+        .fmt_passthrough(escape=False)
         .cols_align("right", columns=columns[1:])
         .cols_align("left", columns=columns[0])
         .tab_options(

@@ -1,5 +1,6 @@
 """Small panels, and effects on them made up with numbers that tests can look for."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 from causal_ddpm.core.estimate import Estimate
 from causal_ddpm.core.panel_data import PanelData
 from causal_ddpm.estimators.panel.effect import BaseRecord, PanelEffect, PlaceboRecord
+from causal_ddpm.evaluation.method_table import MethodRow
 from causal_ddpm.evaluation.panel.analysis import PanelAnalysis
+from causal_ddpm.evaluation.panel.comparison import PanelComparison
 from causal_ddpm.evaluation.provenance import Provenance, Source
 
 
@@ -228,18 +231,25 @@ def staggered_effect(counties):
     return effect_of(counties)
 
 
-class NoPart:
-    """Stands for diagnostics that were not made."""
-
-    def to_dict(self):
-        return {}
+def methods_of(effect):
+    """Our effect beside two methods, one of them far off, and one that has no answer."""
+    rows = [
+        MethodRow("diffusion", "Panel diffusion", "causal_ddpm", "", effect.att, own=True),
+        MethodRow("cs", "Callaway-Sant'Anna", "diff_diff", "", estimate([-6.5], [1.0], ["ATT"])),
+        MethodRow("sc", "Synthetic control", "synthdid", "", replace(
+            estimate([-15.25], [1.25], ["ATT"]), details={"pre_fit": 0.625}
+        )),
+        MethodRow("x", "Augmented <control>", "augsynth_py", "", reason="it has no covariates"),
+    ]  # fmt: skip
+    return PanelComparison(tuple(rows), "ATT", effect.fingerprint, 0.9)
 
 
 def analysis_of(panel, **source):
     """The analysis of a panel around :func:`effect_of`."""
     made = Provenance.now("<b>states</b>.csv", panel.fingerprint, 0, {"draws": 400}, (3.0, 2.5))
     found = Source("<b>states</b>.csv", **source)
-    return PanelAnalysis(panel, found, effect_of(panel), NoPart(), None, made)
+    effect = effect_of(panel)
+    return PanelAnalysis(panel, found, effect, None, methods_of(effect), made)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from causal_ddpm.evaluation.panel.donors import Donors
 from causal_ddpm.evaluation.panel.honest import HonestDiD, RobustInterval
 from causal_ddpm.report import style
 from causal_ddpm.report.displays import (
@@ -263,6 +264,22 @@ class TestMethodsAndDonors:
         hollow = [line for line in ax.lines if line.get_markerfacecolor() == "white"]
         assert len(hollow) == 1
         pd.testing.assert_frame_equal(display.frame(), rows)
+
+    def test_the_forest_is_that_of_the_methods_table_ours_first(self, analysis):
+        frame = MethodForestDisplay.of(analysis.methods, "packs").frame()
+        assert list(frame["value"]) == [-7.125, -6.5, -15.25]
+        assert frame["own"].tolist() == [True, False, False]
+
+    def test_donors_are_those_of_the_record(self, effect):
+        table = pd.DataFrame({
+            "unit": ["a", "b"], "weight": [0.75, 0.25], "distance": [1.0, 2.0],
+            "att_without": [-5.0, -9.0], "change": [2.125, -1.875],
+        })  # fmt: skip
+        found = Donors(table, -7.125, 11, 1.6)
+        assert list(DonorDisplay.of(found).frame()["weight"]) == [0.75, 0.25]
+        without = LeaveOneOutDisplay.of(found, effect, "packs")
+        assert list(without.frame()["value"]) == [-9.0, -5.0]
+        assert (without.low, without.high) == effect.att.interval(0.9)
 
     def test_small_donors_are_summed_in_words(self):
         rows = pd.DataFrame({

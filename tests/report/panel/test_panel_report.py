@@ -9,7 +9,13 @@ from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.truth import Truth
 from causal_ddpm.evaluation.provenance import Reference
 from causal_ddpm.report import panel_prose
-from causal_ddpm.report.panel import quantiles_frame, render, write_panel_report
+from causal_ddpm.report.panel import (
+    methods_frame,
+    quantiles_frame,
+    render,
+    sections,
+    write_panel_report,
+)
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -39,7 +45,8 @@ def test_the_page_says_the_numbers_of_the_record(page):
 def test_sections_come_in_the_order_of_a_referees_questions(page):
     titles = re.findall(r"<h2>(.*?)</h2>", page)
     order = ["The design", "Who is treated when", "The effect", "By time since treatment",
-             "Where there is nothing to find", "What was assumed", "Provenance"]  # fmt: skip
+             "Where there is nothing to find", "What other methods say", "What was assumed",
+             "Provenance"]  # fmt: skip
     assert [t for t in titles if t in order] == order
     assert page.index('class="headline"') < page.index("The design")
 
@@ -48,7 +55,7 @@ def test_it_needs_nothing_from_outside_and_ids_are_unique(page):
     assert not re.search(r'(?:src|href)="(?!#|data:)', page)
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
-    assert page.count("<svg role=") == 7
+    assert page.count("<svg role=") == 8
 
 
 def test_names_are_escaped(page):
@@ -95,6 +102,27 @@ class TestVerdict:
         assert "cautious" in panel_prose.verdict(high)[1]
 
 
+class TestMethods:
+    def test_the_table_holds_each_method_with_its_fit_before(self, analysis):
+        frame = methods_frame(analysis.methods).set_index("Method")
+        assert frame.loc["Synthetic control", "Estimate"] == f"{MINUS}15.2"
+        assert frame.loc["Synthetic control", "Gap before"] == "0.62"
+        assert list(frame["Holds ours"]) == ["", "yes", "no"]
+
+    def test_the_page_says_the_spread_and_who_is_left_out_and_why(self, analysis, page):
+        spread = f"3 methods put the same effect between {MINUS}15.2 and {MINUS}6.5"
+        assert spread in panel_prose.verdict(analysis)[2]
+        assert spread in page
+        assert "Augmented &lt;control&gt; is left out: it has no covariates." in page
+        assert "Callaway-Sant&#x27;Anna" in page
+        assert "&amp;#x27;" not in page
+
+    def test_without_other_methods_nothing_is_said_of_them(self, analysis):
+        alone = replace(analysis, methods=None)
+        assert len(panel_prose.verdict(alone)) == 2
+        assert "What other methods say" not in {s.title for s in sections(alone)}
+
+
 class TestWarnings:
     def test_few_periods_before_treatment(self, make):
         found = make.analysis_of(make.staggered(cohorts=(0, 2003, 2006)))
@@ -120,3 +148,9 @@ def test_a_staggered_simulation_with_a_number_from_elsewhere(make, counties, tmp
 
 def test_a_treatment_without_a_telling_name_is_called_the_treatment(make, counties):
     assert panel_prose.question(counties) == ("the treatment", "employment")
+
+
+def test_words_of_records_get_true_minus_signs():
+    assert panel_prose.typeset("from -3.5 to -.2, two-way x-3") == (
+        f"from {MINUS}3.5 to {MINUS}.2, two-way x-3"
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,9 @@ from causal_ddpm.report.displays.base import shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from causal_ddpm.estimators.panel.effect import PanelEffect
+    from causal_ddpm.evaluation.panel.donors import Donors
 
 SHOWN = 12
 """Donors named in a picture."""
@@ -32,6 +35,12 @@ class DonorDisplay:
 
     rows: pd.DataFrame
     axis_label: str
+
+    @classmethod
+    def of(cls, found: Donors) -> Self:
+        """The donors that were looked at."""
+        words = "Rise of the counterfactual when the donor's outcome is one unit higher"
+        return cls(found.frame()[["unit", "weight"]], words)
 
     def frame(self) -> pd.DataFrame:
         """One row a donor."""
@@ -85,6 +94,13 @@ class LeaveOneOutDisplay:
     low: float
     high: float
     axis_label: str
+
+    @classmethod
+    def of(cls, found: Donors, effect: PanelEffect, outcome: str) -> Self:
+        """The effect without each donor, on the interval of the effect with all."""
+        rows = found.frame()[["unit", "att_without"]].rename(columns={"att_without": "value"})
+        low, high = effect.att.interval(effect.level)
+        return cls(rows, found.att, float(low), float(high), f"ATT on {outcome}")
 
     def frame(self) -> pd.DataFrame:
         """One row a donor left out, from the smallest effect to the largest."""

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import pandas as pd
 
-from causal_ddpm.evaluation.panel.honest import HonestDiD
 from causal_ddpm.report import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from causal_ddpm.evaluation.panel.honest import HonestDiD
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,8 @@ from causal_ddpm.report.displays.base import shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from causal_ddpm.evaluation.method_table import MethodTable
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +34,13 @@ class MethodForestDisplay:
     rows: pd.DataFrame
     verdict: str
     axis_label: str
+
+    @classmethod
+    def of(cls, table: MethodTable, outcome: str) -> Self:
+        """The methods that have an answer, ours first."""
+        names = ["method", "value", "ci_low", "ci_high", "own", "agrees"]
+        rows = table.frame()[names].sort_values("own", ascending=False, kind="stable")
+        return cls(rows.reset_index(drop=True), table.verdict, f"{table.estimand} on {outcome}")
 
     def frame(self) -> pd.DataFrame:
         """One row a method."""
@@ -55,7 +64,8 @@ class MethodForestDisplay:
         ax.tick_params(axis="y", labelcolor=style.INK)
         ax.set_ylim(-0.6, len(places) - 0.4)
         style.y_title(ax, f"Shaded: all point estimates, {self._range()}")
-        ax.set_xlabel(f"{self.axis_label} (hollow: no interval)")
+        hollow = "" if np.isfinite(self.rows["ci_low"]).all() else " (hollow: no interval)"
+        ax.set_xlabel(f"{self.axis_label}{hollow}")
         style.numbers(ax.xaxis)
         return ax
 

@@ -67,10 +67,11 @@ class CounterfactualPathDisplay:
     def frame(self) -> pd.DataFrame:
         """One row a period; columns fan_50_low, fan_50_high, ... for the levels of the fan."""
         wide = self.rows.copy()
-        for level, part in self.fan.groupby("level"):
-            name = f"fan_{100 * float(level):g}"  # type: ignore[arg-type]
+        for level in self.fan["level"].unique():
+            part = self.fan[self.fan["level"] == level].drop(columns="level")
+            name = f"fan_{100 * level:g}"
             part = part.rename(columns={"low": f"{name}_low", "high": f"{name}_high"})
-            wide = wide.merge(part.drop(columns="level"), on="period", how="left")
+            wide = wide.merge(part, on="period", how="left")
         return wide
 
     def plot(self, ax: Axes) -> Axes:
@@ -94,11 +95,9 @@ class CounterfactualPathDisplay:
         """The uniform band palest, the levels of the fan darker towards the middle."""
         names = ["period", "low", "high"]
         bands = [self.rows[["period", "low_uniform", "high_uniform"]].set_axis(names, axis=1)]
-        bands += (
-            [self.rows[names]]
-            if self.fan.empty
-            else [p for _, p in sorted(self.fan.groupby("level"), key=lambda g: -float(g[0]))]
-        )  # type: ignore[arg-type]
+        levels = sorted(self.fan["level"].unique(), reverse=True)
+        bands += [self.fan[self.fan["level"] == level] for level in levels]
+        bands += [self.rows[names]] if self.fan.empty else []
         for band in bands:
             part = band.dropna(subset=["low", "high"])
             ax.fill_between(
