@@ -112,6 +112,17 @@ def test_nothing_to_predict():
 
 
 def test_weights_favour_small_errors_and_find_an_exact_base():
-    w = choose._weights(np.array([1.0, 2.0, 1.0]))
-    np.testing.assert_allclose(w, np.array([8, 1, 8]) / 17)
-    np.testing.assert_array_equal(choose._weights(np.array([0.0, 2.0])), [1.0, 0.0])
+    noise = np.random.default_rng(0).exponential(size=(3, 12))
+    errors = noise / noise.mean(axis=1, keepdims=True) * np.array([[1.0], [1.2], [1.0]])
+    w = choose._weights(errors)
+    assert w[0] == pytest.approx(w[2])
+    assert w[1] == pytest.approx(w[0] / 1.2**3)
+    np.testing.assert_array_equal(choose._weights(errors * [[0.0], [2.0], [1.0]]), [1.0, 0.0, 0.0])
+
+
+def test_a_family_that_is_clearly_worse_has_no_weight():
+    common = np.random.default_rng(0).exponential(size=40)
+    errors = np.stack([common, common + 0.2, common + np.tile([-1.0, 1.2], 20)])
+    w = choose._weights(errors)
+    assert w[1] == 0  # worse on every path, by little
+    assert 0 < w[2] < w[0]  # worse by chance

@@ -9,8 +9,10 @@ past, the same is done at an earlier start, on the panel cut off as many periods
     mse_m   mean over hidden units of the mean squared error of candidate m
     w_m     (1 / mse_m)^3 / sum over families,    of the best member of each family
 
-so weights lie between equal ones and the best alone; the power was fixed on simulated and real
-panels other than those of the benchmarks. The average is taken unless it beats two-way effects by
+so weights lie between equal ones and the best alone; a family whose mean squared error is two
+standard errors of the paired difference above the least has none, since the noise of cells, the
+same for all, hides how much worse it is. Power and bound were fixed on simulated and real panels
+other than those of the benchmarks. The average is taken unless it beats two-way effects by
 less than one standard error of the paired difference; then two-way effects are kept, as they are
 with few periods before treatment or few controls, and the record says so.
 """
@@ -49,6 +51,8 @@ MAX_CONTROLS = 300
 N_GROUPS = 12
 N_PLACEBOS = 60
 POWER = 3
+CLEARLY = 2
+"""Standard errors by which a family that has no weight is worse than the best."""
 TWO_WAY = Family("two-way effects", (TwoWayCompletion(),))
 LONG_PAST = 8
 """Periods before treatment from which on an earlier start is tried too."""
@@ -270,7 +274,7 @@ def _compare(trials: Sequence[_Trial], found: Sequence[AnyFamily], starts: Codes
     """Score all families; average their best members, or keep two-way effects."""
     reference = _Scored.of(trials, TWO_WAY).errors[0]
     scored = [_Scored.of(trials, family) for family in found]
-    weights = _weights(np.array([s.errors[s.best].mean() for s in scored]))
+    weights = _weights(np.stack([s.errors[s.best] for s in scored]))
     means = [
         np.tensordot(weights, np.stack(parts), 1)[None]
         for parts in zip(*(s.tables for s in scored), strict=True)
@@ -292,11 +296,12 @@ def _compare(trials: Sequence[_Trial], found: Sequence[AnyFamily], starts: Codes
     return BaseChoice(base, tuple(rows), reason, fallback, len(joint), _distinct(starts))
 
 
-def _weights(mse: Array) -> Array:
-    """Weights by falling mean squared error, shape (families,)."""
-    if mse.min() == 0:
-        return np.asarray((mse == 0) / (mse == 0).sum(), dtype=float)
-    w = (mse.min() / mse) ** POWER
+def _weights(errors: Array) -> Array:
+    """Weights of families from the errors of their best members on all paths, (families, paths)."""
+    mse = errors.mean(axis=1)
+    worse = errors - errors[mse.argmin()]
+    kept = worse.mean(axis=1) <= CLEARLY * worse.std(axis=1, ddof=1) / np.sqrt(errors.shape[1])
+    w = np.divide(mse.min(), mse, out=np.ones(len(mse)), where=mse > 0) ** POWER * kept
     return np.asarray(w / w.sum())
 
 
