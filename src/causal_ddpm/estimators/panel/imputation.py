@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
 
 from causal_ddpm.estimators.panel.effect_cells import EffectCells
 from causal_ddpm.nuisance.panel.cells import PanelCells
@@ -33,7 +34,7 @@ Mask = NDArray[np.bool_]
 _CHUNK = 128
 """Clusters whose equations are solved together."""
 _RANK = 1e-9
-"""Eigenvalues below this share of the largest count as zero."""
+"""Eigenvalues, and pivots, below this share of the largest count as zero."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +56,8 @@ class TwoWayEquations:
         y_i.
     gram, moment : ndarray, shape (k, k) and (k,)
         H and h.
-    rank : int
+    null : ndarray, shape (k, k)
+        Projector on the null space of H, of the size of H.
     beta : ndarray, shape (k,)
     """
 
@@ -67,7 +69,7 @@ class TwoWayEquations:
     centre: Array
     gram: Array
     moment: Array
-    rank: int
+    null: Array
     beta: Array
 
     @classmethod
@@ -87,9 +89,8 @@ class TwoWayEquations:
             If a covariate does not vary within units and periods.
         """
         seen = cells.observed & (omega > 0)[:, None]
-        linked = (
-            TwoWay().fit(PanelCells(cells.outcome, cells.covariates, seen, cells.period)).linked
-        )
+        used = PanelCells(cells.outcome, cells.covariates, seen, cells.period)
+        linked = TwoWay().fit(used).linked
         count = np.maximum(seen.sum(axis=1), 1)
         centre = np.where(seen, cells.outcome, 0.0).sum(axis=1) / count
         x = cells.covariates
@@ -98,13 +99,12 @@ class TwoWayEquations:
         x = x / np.where(size > 0, size, 1.0)
         y = np.nan_to_num(outcome - centre[:, None])
         k = x.shape[1] + x.shape[2]
-        empty = cls(
-            seen, linked, omega, x, y, centre, np.zeros((k, k)), np.zeros(k), 0, np.zeros(k)
-        )
+        nothing = np.zeros((k, k)), np.zeros(k), np.zeros((k, k)), np.zeros(k)
+        empty = cls(seen, linked, omega, x, y, centre, *nothing)
         everyone = np.zeros(len(seen), dtype=np.int64)
         gram, moment = (part[0] for part in empty._equations(everyone, 1))
-        rank, beta = _solved(gram[None], moment[None])
-        return cls(seen, linked, omega, x, y, centre, gram, moment, int(rank[0]), beta[0])
+        null, beta = _null_and_solution(gram, moment)
+        return cls(seen, linked, omega, x, y, centre, gram, moment, null, beta)
 
     def effects(self) -> Array:
         """tau of every observed cell, NaN where it is not identified, shape (N, T)."""
@@ -138,12 +138,12 @@ class TwoWayEquations:
         np.subtract.at(mass, (owner, cells.group), omega)
         for start in range(0, n_clusters, _CHUNK):
             stop = min(start + _CHUNK, n_clusters)
-            rank, beta = self._fits_without(cluster, start, stop)
+            whole, beta = self._fits_without(cluster, start, stop)
             sums[start:stop] = own_y - beta @ own_r.T
             mine = (owner >= start) & (owner < stop)
             tau = y[mine] - np.sum(r[mine] * beta[owner[mine] - start], axis=1)
             np.subtract.at(sums, (owner[mine], cells.group[mine]), omega[mine] * tau)
-            for c in start + np.flatnonzero(rank < self.rank):
+            for c in start + np.flatnonzero(~whole):
                 sums[c], mass[c] = self._sums_of_rest(cells, cluster != c, beta[c - start])
         return sums, mass
 
@@ -160,17 +160,21 @@ class TwoWayEquations:
         np.add.at(direct, (cells.unit, cells.period), w)
         target = w @ self._deviations(cells.unit, cells.period)
         i, t = np.nonzero(self.seen)
-        solution = _pseudo_inverse(self.gram) @ target
+        solution = _solved(self.gram + self.null, target)[1]
         indirect = np.zeros(self.seen.shape)
         indirect[i, t] = -self.omega[i] * (self._deviations(i, t) @ solution)
         share = direct.sum(axis=1) / np.maximum(self.seen.sum(axis=1), 1)
         return direct + indirect - np.where(self.seen, share[:, None], 0.0)
 
-    def _fits_without(self, cluster: Codes, start: int, stop: int) -> tuple[Codes, Array]:
-        """Rank and beta without each of the clusters start .. stop - 1."""
+    def _fits_without(self, cluster: Codes, start: int, stop: int) -> tuple[Mask, Array]:
+        """Whether as much is identified without each of the clusters start .. stop - 1; beta."""
         inside = (cluster >= start) & (cluster < stop)
         gram, moment = self._equations(np.where(inside, cluster - start, -1), stop - start)
-        return _solved(self.gram - gram, self.moment - moment)
+        solved = [
+            _solved(self.gram + self.null - g, self.moment - h)
+            for g, h in zip(gram, moment, strict=True)
+        ]
+        return np.array([whole for whole, _ in solved]), np.array([beta for _, beta in solved])
 
     def _sums_of_rest(self, cells: EffectCells, kept: Mask, beta: Array) -> tuple[Array, Array]:
         """(S, W) of units whose panel falls apart without the others: what is still identified."""
@@ -229,14 +233,22 @@ def _means(values: Array, seen: Mask) -> Array:
     return np.where(seen[..., None], values, 0.0).sum(axis=1) / count
 
 
-def _solved(gram: Array, moment: Array) -> tuple[Codes, Array]:
-    """Ranks and least-norm solutions of stacked equations, shape (G,) and (G, k)."""
+def _null_and_solution(gram: Array, moment: Array) -> tuple[Array, Array]:
+    """A projector on the null space, as large as the matrix, and the least-norm solution."""
     size, vectors = np.linalg.eigh(gram)
-    kept = size > _RANK * size[:, -1:]
-    inverse = np.divide(1.0, size, out=np.zeros_like(size), where=kept)
-    turned = np.einsum("gki,gk->gi", vectors, moment) * inverse
-    return kept.sum(axis=1), np.einsum("gki,gi->gk", vectors, turned)
+    null = size <= _RANK * size[-1]
+    inverse = np.divide(1.0, size, out=np.zeros_like(size), where=~null)
+    missing = vectors[:, null]
+    return size[-1] * missing @ missing.T, vectors @ (inverse * (vectors.T @ moment))
 
 
-def _pseudo_inverse(gram: Array) -> Array:
-    return np.asarray(np.linalg.pinv(gram, rcond=_RANK, hermitian=True))
+def _solved(gram: Array, moment: Array) -> tuple[bool, Array]:
+    """Whether the equations are regular, and their (least-norm) solution."""
+    try:
+        factor = cho_factor(gram, lower=True)
+        pivots = np.diag(factor[0]) ** 2
+        if pivots.min() > _RANK * pivots.max():
+            return True, np.asarray(cho_solve(factor, moment))
+    except np.linalg.LinAlgError:
+        pass
+    return False, _null_and_solution(gram, moment)[1]
