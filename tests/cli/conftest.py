@@ -39,10 +39,10 @@ def command(capsys):
 
 @pytest.fixture
 def refused(command):
-    """Run ``estimate`` on a file that must be refused; the sentence."""
+    """Run a command on a file that must be refused; the sentence."""
 
-    def call(path, *arguments, code=2, roles=ROLES):
-        found, out, err = command("estimate", path, *roles, *arguments)
+    def call(path, *arguments, code=2, roles=ROLES, name="estimate"):
+        found, out, err = command(name, path, *roles, *arguments)
         assert found == code, err
         assert out == ""
         assert "Traceback" not in err

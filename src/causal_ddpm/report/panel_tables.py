@@ -10,10 +10,11 @@ import pandas as pd
 
 from causal_ddpm.core.truth import Truth
 from causal_ddpm.estimators.panel.effect import PanelEffect
+from causal_ddpm.evaluation.method_table import MethodTable
 from causal_ddpm.report import prose
 from causal_ddpm.report.displays.periods import written
 
-LONG = 8
+LONG = 12
 """At most so many cohorts, and so many event times, spread over all of them."""
 
 _Row = tuple[str, float, float, float]
@@ -43,6 +44,26 @@ def effects_frame(effect: PanelEffect, truth: Truth | None = None) -> pd.DataFra
         return table
     known = [truth.sample.get(_truth_key(label)) for label in table["Effect"]]
     return table.assign(Truth=["" if v is None else prose.number(v, places) for v in known])
+
+
+def methods_frame(methods: MethodTable) -> pd.DataFrame:
+    """What each method says, ours first; columns Method, Estimate, Interval, Before.
+
+    Before is the root mean squared gap before treatment, of methods that fit a path.
+    """
+    found = methods.frame()
+    places = prose.decimals(methods.typical_width / 4)
+    return pd.DataFrame(
+        {
+            "Method": found["method"],
+            "Estimate": [prose.number(v, places) for v in found["value"]],
+            "Interval": [
+                f"{prose.number(low, places)} to {prose.number(high, places)}"
+                for low, high in zip(found["ci_low"], found["ci_high"], strict=True)
+            ],
+            "Before": ["" if pd.isna(v) else f"{v:.3g}" for v in found["pre_fit"]],
+        }
+    )
 
 
 def _rows(effect: PanelEffect) -> Iterator[_Row]:

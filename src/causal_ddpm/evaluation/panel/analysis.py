@@ -6,15 +6,22 @@ JSON files, terminal tables and reports are made from :class:`PanelAnalysis` and
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from causal_ddpm.baselines.base import Baseline
+from causal_ddpm.baselines.panel.registry import panel_baselines
 from causal_ddpm.core.estimate import SCHEMA_VERSION
 from causal_ddpm.core.panel_data import PanelData
 from causal_ddpm.core.panel_words import treatment_in_words
+from causal_ddpm.core.progress import Progress, silent, within
 from causal_ddpm.core.truth import Truth
+from causal_ddpm.estimators.panel.diffusion import PanelDiffusion
 from causal_ddpm.estimators.panel.effect import PanelEffect
 from causal_ddpm.evaluation.analysis import plain
+from causal_ddpm.evaluation.panel.comparison import PanelComparison, compare_panel
 from causal_ddpm.evaluation.provenance import Provenance, Source
 
 
@@ -36,9 +43,9 @@ class PanelAnalysis:
     source : Source
     effect : PanelEffect
         Ours, with its placebos.
-    diagnostics : Part
-        Trends before treatment, sensitivity, donors, placebos in time.
-    methods : Part or None
+    diagnostics : Part or None
+        Trends before treatment, sensitivity, donors, placebos in time; None where left out.
+    methods : PanelComparison or None
         What other methods say; None where they were left out.
     provenance : Provenance
     """
@@ -46,8 +53,8 @@ class PanelAnalysis:
     panel: PanelData
     source: Source
     effect: PanelEffect
-    diagnostics: Part
-    methods: Part | None
+    diagnostics: Part | None
+    methods: PanelComparison | None
     provenance: Provenance
 
     @property
@@ -80,12 +87,15 @@ class PanelAnalysis:
                 "periods": [str(label) for label in panel.periods],
                 "observed_cells": int(panel.observed.sum()),
                 "treatment": treatment_in_words(panel),
+                "covariates": panel.covariate_names,
+                "weights": panel.weights_name,
+                "clusters": panel.clusters_name,
                 "left_out": panel.left_out,
                 "fingerprint": panel.fingerprint,
             },
             "effect": self.effect.to_dict(),
-            "diagnostics": self.diagnostics.to_dict(),
-            "methods": None if self.methods is None else self.methods.to_dict(),
+            "diagnostics": _part(self.diagnostics),
+            "methods": _part(self.methods),
             "assumptions": self.effect.assumptions,
             "notes": self.notes,
             "simulated": None if self.truth is None else self.truth.to_dict(),
@@ -96,3 +106,65 @@ class PanelAnalysis:
     def to_json(self) -> str:
         """:meth:`to_dict` as text."""
         return json.dumps(self.to_dict(), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def analyse_panel(
+    panel: PanelData,
+    estimator: PanelDiffusion | None = None,
+    methods: Sequence[str | Baseline[PanelData]] | None = None,
+    source: Source | None = None,
+    random_state: int = 0,
+    n_jobs: int = 1,
+    progress: Progress = silent,
+) -> PanelAnalysis:
+    """Estimate, diagnose, compare.
+
+    Parameters
+    ----------
+    panel : PanelData
+    estimator : PanelDiffusion, optional
+    methods : sequence of str or Baseline, optional
+        Other methods to ask, as in :func:`~causal_ddpm.evaluation.panel.comparison.compare_panel`;
+        by default all that ship, and an empty sequence for none.
+    source : Source, optional
+        Where the rows come from, the unit of the outcome, the truth of a simulation.
+    random_state : int
+    n_jobs : int
+        Worker processes; the result does not depend on it.
+    progress : callable
+        Told the stage and the share of the work that is done.
+
+    Raises
+    ------
+    DataError, NotIdentifiedError
+        With one sentence.
+    """
+    estimator, source = estimator or PanelDiffusion(), source or Source()
+    asked = None if methods is None else [m.name for m in panel_baselines(methods)]
+    clock = time.perf_counter(), time.process_time()
+    effect = estimator.estimate(panel, random_state, n_jobs, within(progress, 0.0, 0.6))
+    compared = None
+    if asked is None or asked:
+        told = within(progress, 0.8, 1.0)
+        compared = compare_panel(panel, methods, random_state, effect=effect, progress=told)
+    seconds = time.perf_counter() - clock[0], time.process_time() - clock[1]
+    settings = {**_settings(estimator), "methods": "all" if asked is None else asked}
+    made = Provenance.now(source.name, panel.fingerprint, random_state, settings, seconds)
+    progress("done", 1.0)
+    return PanelAnalysis(panel, source, effect, None, compared, made)
+
+
+def _settings(estimator: PanelDiffusion) -> Mapping[str, Any]:
+    """What else the numbers depend on."""
+    base = estimator.base if isinstance(estimator.base, str) else estimator.base.name
+    return {
+        "base": base,
+        "diffusion": estimator.diffusion is not None,
+        "draws": estimator.n_draws,
+        "level": estimator.level,
+        "inference": estimator.inference,
+    }
+
+
+def _part(part: Part | None) -> dict[str, Any] | None:
+    return None if part is None else part.to_dict()

@@ -1,0 +1,46 @@
+"""What an analysis of a panel leaves behind: words and tables on the terminal, files on disk."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from causal_ddpm.cli.terminal import console, print_frame, warn
+from causal_ddpm.core.files import write_text
+from causal_ddpm.evaluation.panel.analysis import PanelAnalysis
+from causal_ddpm.report import panel as page, panel_prose
+from causal_ddpm.report.panel_tables import effects_frame, methods_frame
+
+
+def save(analysis: PanelAnalysis, json: Path | None, report: Path | None) -> None:
+    """Write the files that were asked for, once both are made."""
+    drafts = {}
+    if json is not None:
+        drafts[json] = analysis.to_json()
+    if report is not None:
+        drafts[report] = page.render(analysis)
+    for path, text in drafts.items():
+        write_text(path, text)
+
+
+def show(analysis: PanelAnalysis, files: Sequence[Path] = ()) -> None:
+    """Print treatment, effects, placebos and the files; warnings go to stderr."""
+    out, effect = console(), analysis.effect
+    banner = panel_prose.simulated(analysis)
+    if banner is not None:
+        out.print(f"SIMULATED DATA. {banner}\n", style="green")
+    treatment, _ = panel_prose.question(analysis.panel)
+    out.print(f"Effect of {treatment} on {analysis.outcome_label}")
+    out.print(panel_prose.lede(analysis.panel))
+    print_frame(out, effects_frame(effect, analysis.truth), analysis.level)
+    out.print(f"Placebos   {effect.placebo.sentence()}")
+    out.print(f"Before     Root mean squared gap before treatment {effect.pre_fit_error:.4g}.")
+    out.print(f"Base       {effect.base.name}. {effect.base.why}")
+    if analysis.methods is not None:
+        out.print("\nThe ATT by other methods")
+        print_frame(out, methods_frame(analysis.methods), analysis.level)
+        out.print(analysis.methods.verdict)
+        for title, reason in analysis.methods.left_out.items():
+            out.print(f"{title} is left out: {reason}.")
+    out.print(f"\n{effect.method}; {analysis.provenance.wall_seconds:.1f} s")
+    for path in files:
+        out.print(f"Wrote {path}")
+    warn(panel_prose.warnings(analysis))
