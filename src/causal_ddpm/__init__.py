@@ -115,6 +115,7 @@ _HOMES = {
     "causal_ddpm.evaluation.recovery.historic": ["HistoricDID"],
     "causal_ddpm.evaluation.twin.design": ["TwinDesign"],
     "causal_ddpm.evaluation.twin.fit": ["TwinSettings"],
+    "causal_ddpm.evaluation.panel.analysis": ["PanelAnalysis", "analyse_panel"],
     "causal_ddpm.evaluation.panel.comparison": ["PanelComparison", "compare_panel"],
     "causal_ddpm.evaluation.recovery.api": ["recover"],
     "causal_ddpm.evaluation.recovery.report": ["Recovery"],
@@ -295,6 +296,10 @@ if TYPE_CHECKING:
     )
     from causal_ddpm.evaluation.own_study.result import OwnStudy as OwnStudy
     from causal_ddpm.evaluation.own_study.study import study_own as study_own
+    from causal_ddpm.evaluation.panel.analysis import (
+        PanelAnalysis as PanelAnalysis,
+        analyse_panel as analyse_panel,
+    )
     from causal_ddpm.evaluation.panel.comparison import (
         PanelComparison as PanelComparison,
         compare_panel as compare_panel,
