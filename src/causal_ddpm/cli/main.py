@@ -17,6 +17,7 @@ from causal_ddpm.cli.dgp import dgp
 from causal_ddpm.cli.estimate import estimate
 from causal_ddpm.cli.factorial import factorial
 from causal_ddpm.cli.options import Debug
+from causal_ddpm.cli.panel import panel
 from causal_ddpm.cli.simulate import simulate
 from causal_ddpm.cli.study import study
 from causal_ddpm.core.errors import CausalDDPMError
@@ -53,6 +54,15 @@ app.command(
         "--outcome call --report callbacks.html`."
     )
 )(factorial)
+app.command(
+    epilog=(
+        'Example: `python -c "import synthdid as s; s.load_california_prop99()'
+        ".to_csv('smoking.csv', index=False)\"`, then "
+        "`causal-ddpm panel smoking.csv --unit State --period Year --outcome PacksPerCapita "
+        "--treated treated --json smoking.json --report smoking.html`. "
+        "Exit codes: 0 done, 2 bad usage or input, 3 not identified, 1 anything else."
+    )
+)(panel)
 app.add_typer(study, name="study")
 app.add_typer(dgp, name="dgp")
 
