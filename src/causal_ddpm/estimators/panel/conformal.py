@@ -17,8 +17,7 @@ with B = 1 cover is at least `level`; B = 1/2, taken here, is right on average f
 errors hang together half-way, and B = 1/F would be so for independent ones.
 
 G groups cannot tell levels above about G / (G + 1); beyond them the factor of the highest level
-that they can tell is kept, and the law's own quantiles go on. A placebo's own score never helps to
-make its own band, nor do the other scores of its unit.
+that they can tell is kept, and the law's own quantiles go on.
 """
 
 from __future__ import annotations
@@ -64,8 +63,12 @@ class Central:
             return np.where(side > 0, size / side, np.where(size > 0, np.inf, size))
 
     def stretched(self, factor: Array | float) -> tuple[Array, Array]:
-        """Ends of the band."""
-        return self.centre - factor * self.below, self.centre + factor * self.above
+        """Ends of the band; one without width stays so, whatever the factor."""
+        below, above = (
+            np.multiply(factor, side, out=np.zeros(side.shape), where=side > 0)
+            for side in (self.below, self.above)
+        )
+        return self.centre - below, self.centre + above
 
 
 @dataclass(frozen=True)
@@ -129,12 +132,6 @@ def factor_of(scores: Array, level: float) -> float:
     spare = _WHOLE if scores.shape[1] == 1 else _PART
     rank = (n_groups + 1) * level - 1 + spare
     return float(np.interp(rank, np.cumsum(weight[order]), scores[known][order]))
-
-
-def factors_without_own(scores: Array, owner: Codes, level: float) -> Array:
-    """lambda for each group from the groups of other units, shape (G,)."""
-    found = {int(unit): factor_of(scores[owner != unit], level) for unit in np.unique(owner)}
-    return np.array([found[int(unit)] for unit in owner])
 
 
 def largest(values: Array, central: Central) -> Array:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.estimate import Estimate
 from causal_ddpm.core.panel_data import PanelData
-from causal_ddpm.core.progress import Progress, silent
+from causal_ddpm.core.progress import Progress, silent, within
 from causal_ddpm.core.random import Seed, integer_seed, seed_sequence
 from causal_ddpm.core.reported import Account, reported_estimate
 from causal_ddpm.diffusion.settings import DiffusionSettings
@@ -158,19 +158,20 @@ class PanelDiffusion:
         seed = seed_sequence(random_state)
         many = self._many(panel)
         _refuse_few_controls(panel, many)
+        progress("choice of the base", 0.0)
         base, chosen = self._base(panel, seed_sequence(seed, "base"))
-        progress("base of untreated outcomes", 1.0)
-        c, measured = self._counterfactual(panel, base, many, seed, n_jobs, progress)
+        told, rest = within(progress, 0.35, 0.9), within(progress, 0.9, 1.0)
+        c, measured = self._counterfactual(panel, base, many, seed, n_jobs, told)
         clustered = None
         if many:
             clustered = clustered_effects(
                 panel, base, self.clustered, self.level,
-                integer_seed(seed, "clusters"), n_jobs, progress,
+                integer_seed(seed, "clusters"), n_jobs, rest,
             )  # fmt: skip
             c = replace(c, bands=self._cluster_bands(c, clustered, seed))
         lead = None
         if self.leads and not many:
-            lead = self._lead(panel, base, seed_sequence(seed, "leads"), n_jobs, progress)
+            lead = self._lead(panel, base, seed_sequence(seed, "leads"), n_jobs, rest)
         return self._effect(c, measured, chosen, clustered, lead)
 
     # -- steps -----------------------------------------------------------------------------
@@ -187,12 +188,12 @@ class PanelDiffusion:
         if self.base != "auto":
             assert not isinstance(self.base, str)
             row = pd.DataFrame([(self.base.name, np.nan, np.nan, 1.0)], columns=columns)
-            return self.base, BaseRecord(self.base.name, row, "It was given.")
+            return self.base, BaseRecord(self.base.name, row, "It was given.", self.base)
         chosen = choose_base(untreated_cells(panel), seed)
         rows = [(r.name, r.rmse, r.std_error, r.weight) for r in chosen.candidates]
         rows = rows or [(chosen.base.name, np.nan, np.nan, 1.0)]
         table = pd.DataFrame(rows, columns=columns)
-        return chosen.base, BaseRecord(chosen.base.name, table, chosen.reason)
+        return chosen.base, BaseRecord(chosen.base.name, table, chosen.reason, chosen.base)
 
     def _counterfactual(
         self,
@@ -208,17 +209,20 @@ class PanelDiffusion:
 
         ``moved`` says by how many periods treatment is pretended to begin earlier.
         """
-        own, placebos = panel_paths(panel, base, many, seed, n_jobs, progress)
-        law = fit_error_law(placebos, _spread(panel), self.diffusion, seed, n_jobs, progress)
+        told, rest = within(progress, 0.0, 0.2), within(progress, 0.2, 1.0)
+        own, placebos = panel_paths(panel, base, many, seed, n_jobs, told)
+        law = fit_error_law(placebos, _spread(panel), self.diffusion, seed, n_jobs, rest)
         n_draws = self.n_draws
         if many:
             n_draws = int(np.clip(_MANY_DRAWS // len(own), _FEW_UNIT_DRAWS, self.n_draws))
         draws = law.draws(own, n_draws)
+        if many:
+            draws = draws - draws.mean(axis=1, keepdims=True)
         asked = _averages(panel, own, moved)
         bands = Bands({}, {}, {}) if many else placebo_bands(law, asked, draws)
         measured = measure(law, self.level)
         return Counterfactual(
-            panel, own, placebos, law, draws, asked, bands, measured.cell, measured.average,
+            panel, own, law.placebos, law, draws, asked, bands, measured.cell, measured.average,
             self.level,
         ), measured  # fmt: skip
 

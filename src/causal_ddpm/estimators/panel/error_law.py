@@ -3,14 +3,15 @@ r"""Errors of untreated paths: a scale for each unit, a law of the standardised 
     e_jh = s_j v_jh,     s from the unit's history (:mod:`causal_ddpm.nuisance.panel.path_scale`),
                          v from :mod:`causal_ddpm.nuisance.panel.path_law`
 
-What is said of a placebo comes from a scale and a law that did not see its unit; what is said of a
-treated unit comes from all placebos. Where placebo errors are below 1e-9 of the spread of the
+What is said of a treated unit comes from a scale and a law of all placebos, what is said of a
+placebo from those of the other units: both are learnt again without it, but for a network, of which
+there is one a fold. Where placebo errors are below 1e-9 of the spread of the
 outcome, the base is exact and there is no law: every draw is zero.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from causal_ddpm.nuisance.panel.path_scale import PathScale, fit_path_scale
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 _NO_NOISE = 1e-9
 _MOST_FOLDS = 60
@@ -44,6 +46,8 @@ class ErrorLaw:
     whole : PathScale or None
         Learnt from all; None for an exact base.
     law : PathLaw or None
+    smallest : float
+        Errors below this are rounding.
     seed : SeedSequence
     """
 
@@ -51,6 +55,7 @@ class ErrorLaw:
     scale: Array
     whole: PathScale | None
     law: PathLaw | None
+    smallest: float
     seed: np.random.SeedSequence
 
     @property
@@ -78,12 +83,47 @@ class ErrorLaw:
         return self.scale_of(paths)[:, None, None] * _shuffled(v, seed)
 
     def placebo_draws(self, which: Codes, n_draws: int) -> Array:
-        """Errors of some placebos from what did not see them, (m, n_draws, H)."""
-        if self.law is None:
+        """Errors of some placebos, beside which those of treated units are set, (m, n_draws, H).
+
+        The scale is that of all placebos, and so is a plain law; a network is one that did not see
+        the path, since it might know it too well.
+        """
+        if self.law is None or self.whole is None:
             return np.zeros((len(which), n_draws, self.placebos.error.shape[1]))
-        seed = seed_sequence(self.seed, "placebos")
-        v = self.law.held_out(self.placebos.history[which], which, n_draws, seed)
-        return self.scale[which, None, None] * _shuffled(v, seed)
+        history, seed = self.placebos.history[which], seed_sequence(self.seed, "placebos")
+        network = self.law.again(np.ones(len(self.placebos), dtype=bool)) is None
+        v = (
+            self.law.held_out(history, which, n_draws, seed)
+            if network
+            else self.law.sample(history, n_draws, seed)
+        )
+        scale = self.whole.of(history[:, :SCALE_COLUMNS])
+        return scale[:, None, None] * _shuffled(v, seed)
+
+    def without(self, rows: Mask, which: Codes, n_draws: int) -> Array:
+        """Errors of placebos by what is learnt without some of them, (m, n_draws, H).
+
+        Parameters
+        ----------
+        rows : ndarray of bool, shape (P,)
+            Paths to do without.
+        which : ndarray of int, shape (m,)
+            Paths to draw.
+        n_draws : int
+        """
+        paths = self.placebos
+        if self.law is None:
+            return np.zeros((len(which), n_draws, paths.error.shape[1]))
+        history, seed = paths.history[which], seed_sequence(self.seed, "without")
+        z = paths.history[:, :SCALE_COLUMNS]
+        scale = fit_path_scale(paths.error[~rows], z[~rows]).of(z[which])
+        plain = self.law.again(~rows)
+        v = (
+            self.law.held_out(history, which, n_draws, seed)
+            if plain is None
+            else plain.sample(history, n_draws, seed)
+        )
+        return scale[:, None, None] * v
 
 
 def _shuffled(v: Array, seed: np.random.SeedSequence) -> Array:
@@ -112,22 +152,28 @@ def fit_error_law(
     random_state, n_jobs, progress
     """
     seed, error = seed_sequence(random_state), placebos.error
-    if np.sqrt(np.nanmean(error**2)) <= _NO_NOISE * spread:
-        return ErrorLaw(placebos, np.zeros(len(placebos)), None, None, seed)
+    smallest = max(_NO_NOISE * spread, np.finfo(float).tiny)
+    if np.sqrt(np.nanmean(error**2)) <= smallest:
+        placebos = replace(placebos, error=0.0 * error)
+        return ErrorLaw(placebos, np.zeros(len(placebos)), None, None, smallest, seed)
     z = placebos.history[:, :SCALE_COLUMNS]
     scale = _held_out_scale(error, z, placebos.unit, seed)
     v = error / scale[:, None]
     law = fit_path_law(v, placebos.history, placebos.unit, diffusion, seed, n_jobs, progress)
-    return ErrorLaw(placebos, scale, fit_path_scale(error, z), law, seed)
+    return ErrorLaw(placebos, scale, fit_path_scale(error, z), law, smallest, seed)
 
 
 def _held_out_scale(error: Array, z: Array, unit: Codes, seed: np.random.SeedSequence) -> Array:
     """s of each path from the paths of other units, shape (P,)."""
+    out = np.empty(len(error))
+    for own in own_folds(unit, seed):
+        out[own] = fit_path_scale(error[~own], z[~own]).of(z[own])
+    return out
+
+
+def own_folds(unit: Codes, seed: np.random.SeedSequence) -> list[Mask]:
+    """Paths of one unit at a time, or, of more than 60 units, of a tenth of them, (P,) each."""
     names, code = np.unique(unit, return_inverse=True)
     n_folds = len(names) if len(names) <= _MOST_FOLDS else _FEW_FOLDS
     fold = (stream(seed, "scale folds").permutation(len(names)) % n_folds)[code]
-    out = np.empty(len(error))
-    for k in range(n_folds):
-        part = fold != k
-        out[~part] = fit_path_scale(error[part], z[part]).of(z[~part])
-    return out
+    return [np.asarray(fold == k) for k in range(n_folds)]

@@ -28,9 +28,27 @@ def lead_panel(panel: PanelData) -> tuple[PanelData, NDArray[np.int64]] | None:
     (PanelData, ndarray of int)
         The panel, and the number of periods by which each of its treated units was moved.
     """
+    after = panel.shape[1] - int(panel.first[~panel.is_control].min())
+    return moved_panel(panel, np.minimum(min(after, MOST_LEADS), panel.first // 3))
+
+
+def moved_panel(
+    panel: PanelData, steps: NDArray[np.int64]
+) -> tuple[PanelData, NDArray[np.int64]] | None:
+    """The panel with treatment pretended some periods earlier, or None where nothing is seen there.
+
+    Parameters
+    ----------
+    panel : PanelData
+    steps : ndarray of int, shape (N,)
+        By how many periods each unit is moved; treated units that are not moved drop out.
+
+    Returns
+    -------
+    (PanelData, ndarray of int)
+        The panel, and the number of periods by which each of its treated units was moved.
+    """
     treated, n_periods = ~panel.is_control, panel.shape[1]
-    after = n_periods - int(panel.first[treated].min())
-    steps = np.minimum(min(after, MOST_LEADS), panel.first // 3)
     keep = panel.is_control | (steps > 0)
     earlier = np.where(treated, panel.first - steps, n_periods)[keep]
     part = copy.copy(panel.rows(keep))

@@ -15,14 +15,12 @@ from causal_ddpm.estimators.panel.conformal import (
     Central,
     Stretch,
     calibrate,
-    factor_of,
-    factors_without_own,
+    calibrate_uniform,
     largest,
-    told_level,
     uniform_quantile,
 )
 from causal_ddpm.estimators.panel.effect import PlaceboRecord
-from causal_ddpm.estimators.panel.error_law import ErrorLaw
+from causal_ddpm.estimators.panel.error_law import ErrorLaw, own_folds
 from causal_ddpm.estimators.panel.placebos import Paths, root_mean_square
 
 Array = NDArray[np.float64]
@@ -33,6 +31,7 @@ LEVELS = (0.5, 0.8, 0.9, 0.95)
 MAX_MEASURED = 300
 _DRAWS = 400
 _RANDOM_GROUPS = 999
+_TINY = float(np.finfo(float).tiny)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,41 +73,37 @@ def measure(law: ErrorLaw, level: float) -> Measured:
         rng = stream(law.seed, "measured")
         which = np.sort(rng.choice(which, MAX_MEASURED, replace=False))
     error, owner = paths.error[which], paths.unit[which]
-    draws, known = law.placebo_draws(which, _DRAWS), np.isfinite(error)
-    rows = []
-    for each in sorted({*LEVELS, level}):
-        low, high, factor = _bands(draws, error, owner, each)
-        inside = known & (error >= low) & (error <= high)
-        rows.append((each, *share(inside, known, owner)))
-        if each == level:
-            found = low, high, inside, factor
-    low, high, inside, factor = found
-    table = pd.DataFrame(rows, columns=["level", "coverage", "std_error"])
-    uniform = _uniform(draws, error, owner, level)
-    cell = Stretch(factor, level, told_level(level, *error.shape))
+    known, levels = np.isfinite(error), sorted({*LEVELS, level})
+    low, high = (np.empty((len(levels), *error.shape)) for _ in range(2))
+    uniform = np.empty(len(which), dtype=bool)
+    for own in own_folds(paths.unit, law.seed):
+        mine = own[which]
+        if not mine.any():
+            continue
+        draws = law.without(own, which, _DRAWS)
+        for k, each in enumerate(levels):
+            stretch = calibrate(error[~mine], draws[~mine], each)
+            central = Central.of(draws[mine], each)
+            low[k, mine], high[k, mine] = central.stretched(stretch.factor)
+        uniform[mine] = _uniform(draws, error, mine, level)
+    inside = known & (low <= error) & (error <= high)
+    rows = [(each, *share(inside[k], known, owner)) for k, each in enumerate(levels)]
+    at, draws = levels.index(level), law.placebo_draws(which, _DRAWS)
     share_known = known / known.sum(axis=1, keepdims=True)
     means = np.einsum("msh,mh->ms", draws, share_known)[..., None]
-    average = calibrate(_row_means(error)[:, None], means, level)
-    return Measured(which, low, high, inside, known, uniform, table, cell, average)
+    return Measured(
+        which, low[at], high[at], inside[at], known, uniform,
+        pd.DataFrame(rows, columns=["level", "coverage", "std_error"]),
+        calibrate(error, draws, level), calibrate(_row_means(error)[:, None], means, level),
+    )  # fmt: skip
 
 
-def _bands(draws: Array, error: Array, owner: Codes, level: float) -> tuple[Array, Array, float]:
-    """Band of each path without its own scores, and the factor from all."""
-    told = told_level(level, *error.shape)
-    scores = Central.of(draws, told).scores(error)
-    factors = factors_without_own(scores, owner, told)
-    low, high = Central.of(draws, level).stretched(factors[:, None])
-    return low, high, factor_of(scores, told)
-
-
-def _uniform(draws: Array, error: Array, owner: Codes, level: float) -> Mask:
-    """Whether each path lies within its uniform band."""
-    central, told = Central.of(draws, level), told_level(level, len(error) - 1, 1)
-    score = largest(error, central)
-    law, last = (uniform_quantile(draws, central, q)[:, None] for q in (told, level))
-    ratio = np.divide(score, law, out=np.zeros_like(score), where=law > 0)
-    factors = factors_without_own(ratio, owner, told)
-    return np.asarray(score[:, 0] <= factors * last[:, 0])
+def _uniform(draws: Array, error: Array, mine: Mask, level: float) -> Mask:
+    """Whether the paths of a fold lie within uniform bands that the others tell."""
+    factor, _ = calibrate_uniform(error[~mine], draws[~mine], level)
+    central = Central.of(draws[mine], level)
+    size = uniform_quantile(draws[mine], central, level)
+    return np.asarray(largest(error[mine], central)[:, 0] <= factor * size)
 
 
 def share(inside: Mask, known: Mask, owner: Codes) -> tuple[float, float]:
@@ -164,19 +159,20 @@ def placebo_record(
         by_horizon=horizon[horizon["n"] > 0].reset_index(drop=True),
         by_level=m.by_level,
         units=pd.concat([
-            _unit_table(panel, own, law.scale_of(own), True),
-            _unit_table(panel, paths, law.scale, False, m),
+            _unit_table(panel, own, law, True),
+            _unit_table(panel, paths, law, False, m),
         ], ignore_index=True),
         gaps=pd.concat([_gap_table(panel, own, True), _gap_table(panel, paths, False, m)],
                        ignore_index=True),
     )  # fmt: skip
 
 
-def ratios(paths: Paths) -> Array:
-    """Root mean squared error after treatment over that before, (P,); infinite over zero."""
-    before, after = paths.pre_rmse(), paths.post_rmse()
-    out = np.where(after > 0, np.inf, 1.0)
-    return np.divide(after, before, out=out, where=before > 0)
+def ratios(paths: Paths, smallest: float = _TINY) -> Array:
+    """Root mean squared error after treatment over that before, (P,).
+
+    Errors before treatment below ``smallest`` count as that: a base may fit a short past exactly.
+    """
+    return np.asarray(paths.post_rmse() / np.maximum(paths.pre_rmse(), smallest))
 
 
 def rank_p_value(value: float, others: Array) -> float:
@@ -196,7 +192,7 @@ def _p_values(own: Paths, law: ErrorLaw, many: bool) -> tuple[float, float, int]
     else:
         cells = group_cells(sizes[1], paths.group, paths.slot, len(own))
         groups, grow = cells[np.isfinite(cells).all(axis=(1, 2))], 1.0
-    values = [_statistics(block) for block in (sizes[0][None], groups)]
+    values = [_statistics(block, law.smallest) for block in (sizes[0][None], groups)]
     ratio = rank_p_value(values[0][0][0], values[1][0])
     effect = rank_p_value(values[0][1][0], grow * values[1][1])
     return ratio, effect, len(groups)
@@ -209,11 +205,10 @@ def _sizes(paths: Paths, scale: Array) -> Array:
     return np.column_stack([paths.post_rmse() ** 2, paths.pre_rmse() ** 2, mean / size])
 
 
-def _statistics(sizes: Array) -> tuple[Array, Array]:
+def _statistics(sizes: Array, smallest: float) -> tuple[Array, Array]:
     """Ratios and absolute mean effects of groups (G, K, 3)."""
     after, before, mean = np.moveaxis(sizes.mean(axis=1), 1, 0)
-    out = np.where(after > 0, np.inf, 1.0)
-    return np.divide(after, before, out=out, where=before > 0), np.abs(mean)
+    return np.sqrt(after) / np.maximum(np.sqrt(before), smallest), np.abs(mean)
 
 
 def _row_means(values: Array) -> Array:
@@ -222,7 +217,7 @@ def _row_means(values: Array) -> Array:
 
 
 def _unit_table(
-    panel: PanelData, paths: Paths, scale: Array, treated: bool, m: Measured | None = None
+    panel: PanelData, paths: Paths, law: ErrorLaw, treated: bool, m: Measured | None = None
 ) -> pd.DataFrame:
     coverage, uniform = np.full(len(paths), np.nan), np.full(len(paths), None, dtype=object)
     if m is not None:
@@ -233,10 +228,10 @@ def _unit_table(
         "treated": treated,
         "first": panel.periods[paths.first],
         "effect": _row_means(paths.error),
-        "scale": scale,
+        "scale": law.scale_of(paths) if treated else law.scale,
         "pre_rmse": paths.pre_rmse(),
         "post_rmse": root_mean_square(paths.error),
-        "ratio": ratios(paths),
+        "ratio": ratios(paths, law.smallest),
         "coverage": coverage,
         "uniform": uniform,
     })  # fmt: skip

@@ -183,12 +183,12 @@ def unit_effect_table(c: Counterfactual) -> pd.DataFrame:
     draws = np.einsum("ksh,kh->sk", c.draws, share)
     alone = len(c.own) == 1 and c.bands.factor is None
     low, high = (c.bands.stretch("att", c.level) if alone else c.average_stretch).band(draws)
-    others = ratios(c.placebos)
+    others = ratios(c.placebos, c.law.smallest)
     table = pd.DataFrame({
         "unit": c.panel.units[c.own.unit], "cohort": c.panel.periods[c.own.first], "n_cells": n,
         "effect": gap - draws.mean(axis=0), "low": gap - high, "high": gap - low,
         "pre_fit_error": c.own.pre_rmse(),
-        "p_value": [rank_p_value(value, others) for value in ratios(c.own)],
+        "p_value": [rank_p_value(value, others) for value in ratios(c.own, c.law.smallest)],
     })  # fmt: skip
     return table[n > 0].reset_index(drop=True)
 

@@ -14,10 +14,12 @@ are compared by the energy score of paths that they did not see (units in K fold
 
     ES_j = mean |V - v_j| - mean |V - V'| / 2,        V, V' ~ law without the fold of j
 
-over the known horizons of v_j, divided by the square root of their number. The diffusion is tried
-from 20 units on, and taken where its mean score is below those of the plain laws. Its conditional
-mean c(history) moves a prediction only by the share kappa of it that held-out paths bear out
-(:func:`causal_ddpm.nuisance.panel.residual_law.earned_kappa`); otherwise draws are centred.
+over the known horizons of v_j, divided by the square root of their number. A law is preferred to a
+plainer one (in the order normal law, seen paths, diffusion) where its mean score is lower by more
+than one standard error of the paired difference. The diffusion is tried from 20 units on. Its
+conditional mean c(history) moves a prediction only by the share kappa of it that held-out paths
+bear out (:func:`causal_ddpm.nuisance.panel.residual_law.earned_kappa`); otherwise draws are
+centred.
 """
 
 from __future__ import annotations
@@ -110,6 +112,8 @@ class PathLaw:
         Learnt without fold k.
     fold : ndarray of int, shape (P,)
         Fold of each path.
+    paths : ndarray, shape (P, H)
+        v, gaps filled.
     scores : dict
         Mean energy score of each law that was tried.
     why : str
@@ -121,6 +125,7 @@ class PathLaw:
     law: PathDraws
     without: tuple[PathDraws, ...]
     fold: NDArray[np.int64]
+    paths: Array
     scores: dict[str, float]
     why: str
     report: dict[str, Any] = field(default_factory=dict)
@@ -128,6 +133,19 @@ class PathLaw:
     def sample(self, history: Array, n_samples: int, random_state: Seed = None) -> Array:
         """Draws for units outside the placebos, shape (n, n_samples, H)."""
         return self.law.sample(history, n_samples, random_state)
+
+    def again(self, rows: Mask) -> PathDraws | None:
+        """The same plain law of some of the paths; None for a network, which is not trained again.
+
+        Parameters
+        ----------
+        rows : ndarray of bool, shape (P,)
+        """
+        if isinstance(self.law, DiffusionPaths):
+            return None
+        return SeenPaths(self.paths[rows]) if isinstance(self.law, SeenPaths) else (
+            gaussian_paths(self.paths[rows])
+        )  # fmt: skip
 
     def held_out(
         self, history: Array, which: NDArray[np.int64], n_samples: int, random_state: Seed = None
@@ -190,10 +208,10 @@ def fit_path_law(
         tried.append([replace(net, kappa=kappa) for net in nets])
         report = {"kappa": kappa, "network": dict(nets[-1].model.report)}
     scores = [_energy(paths, history, laws[:-1], fold, root) for laws in tried]
-    best = int(np.argmin([score.mean() for score in scores]))
+    best = _preferred(scores)
     names = [laws[-1].name for laws in tried]
     return PathLaw(
-        tried[best][-1], tuple(tried[best][:-1]), fold,
+        tried[best][-1], tuple(tried[best][:-1]), fold, full,
         {name: float(score.mean()) for name, score in zip(names, scores, strict=True)},
         _reason(best, names, scores, n_units), report,
     )  # fmt: skip
@@ -294,6 +312,16 @@ def _energy(
     size = np.linalg.norm(away, axis=2).mean(axis=1)
     spread = np.linalg.norm(apart, axis=2).sum(axis=1) / np.sum(order != np.arange(len(order)))
     return np.asarray((size - spread / 2) / np.sqrt(known[:, 0].sum(axis=1)))
+
+
+def _preferred(scores: Sequence[Array]) -> int:
+    """The last law that gains more than one standard error on the one preferred before it."""
+    best = 0
+    for k in range(1, len(scores)):
+        gain = scores[best] - scores[k]
+        if gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)):
+            best = k
+    return best
 
 
 def _reason(best: int, names: Sequence[str], scores: Sequence[Array], n_units: int) -> str:

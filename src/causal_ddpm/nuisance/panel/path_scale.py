@@ -7,7 +7,7 @@ of its history, standardised over the paths,
 
 p and (a, b) are found in turn. r = 10 paths' worth of shrinkage leaves one common scale to few
 donors and the regression to many. p_h is between the root mean square of horizon h, which n_h
-paths tell, and a line of its logarithm in log(1 + h), with weight n_h / (n_h + 30) on the former.
+paths tell, and a line of its logarithm in log(1 + h), with weight n_h / (n_h + 300) on the former.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from causal_ddpm.nuisance.panel.cells import Array
 
 RIDGE = 10.0
-_PROFILE_PATHS = 30.0
+_PROFILE_PATHS = 300.0
 _ROUNDS = 3
 _SMALL = 1e-3
 
