@@ -137,6 +137,14 @@ _HOMES = {
     "causal_ddpm.nuisance.law": ["PotentialOutcomeLaw"],
     "causal_ddpm.nuisance.market": ["FittedMarket", "MarketModel"],
     "causal_ddpm.nuisance.outcome": ["PotentialOutcomeModel"],
+    "causal_ddpm.nuisance.panel.average": ["ConvexAverage"],
+    "causal_ddpm.nuisance.panel.choose": ["BaseChoice", "choose_base"],
+    "causal_ddpm.nuisance.panel.factors": ["InteractiveFactors"],
+    "causal_ddpm.nuisance.panel.ridge_donors": ["RidgeDonors"],
+    "causal_ddpm.nuisance.panel.soft_impute": ["SoftImpute"],
+    "causal_ddpm.nuisance.panel.synthetic_control": ["SyntheticControl"],
+    "causal_ddpm.nuisance.panel.synthetic_did": ["SyntheticDID"],
+    "causal_ddpm.nuisance.panel.two_way": ["TwoWay"],
     "causal_ddpm.nuisance.replicates": ["EffectReplicates", "fit_replicates"],
     "causal_ddpm.nuisance.regressor": ["DiffusionRegressor"],
     "causal_ddpm.nuisance.vector_law": ["VectorOutcomeLaw", "VectorOutcomeModel"],
@@ -344,6 +352,17 @@ if TYPE_CHECKING:
     from causal_ddpm.nuisance.law import PotentialOutcomeLaw as PotentialOutcomeLaw
     from causal_ddpm.nuisance.market import FittedMarket as FittedMarket, MarketModel as MarketModel
     from causal_ddpm.nuisance.outcome import PotentialOutcomeModel as PotentialOutcomeModel
+    from causal_ddpm.nuisance.panel.average import ConvexAverage as ConvexAverage
+    from causal_ddpm.nuisance.panel.choose import (
+        BaseChoice as BaseChoice,
+        choose_base as choose_base,
+    )
+    from causal_ddpm.nuisance.panel.factors import InteractiveFactors as InteractiveFactors
+    from causal_ddpm.nuisance.panel.ridge_donors import RidgeDonors as RidgeDonors
+    from causal_ddpm.nuisance.panel.soft_impute import SoftImpute as SoftImpute
+    from causal_ddpm.nuisance.panel.synthetic_control import SyntheticControl as SyntheticControl
+    from causal_ddpm.nuisance.panel.synthetic_did import SyntheticDID as SyntheticDID
+    from causal_ddpm.nuisance.panel.two_way import TwoWay as TwoWay
     from causal_ddpm.nuisance.regressor import DiffusionRegressor as DiffusionRegressor
     from causal_ddpm.nuisance.replicates import (
         EffectReplicates as EffectReplicates,
