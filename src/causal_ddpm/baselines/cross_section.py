@@ -57,8 +57,7 @@ class Scope:
 class CrossSectionBaseline(ABC):
     """A :class:`~causal_ddpm.baselines.base.Baseline` of cross-sections: says its scope, answers.
 
-    A method fills the class attributes and ``_answer``; ``adjusts`` is False where it holds nothing
-    equal.
+    A method fills the class attributes and ``_answer``.
     """
 
     name: ClassVar[str]
@@ -67,7 +66,6 @@ class CrossSectionBaseline(ABC):
     library: ClassVar[str]
     extra: ClassVar[str] = "classics"
     scope: ClassVar[Scope]
-    adjusts: ClassVar[bool] = True
 
     def applies(self, data: CausalData, estimand: Estimand) -> str | None:
         """Why the method cannot answer, as a clause; None when it can."""

@@ -56,13 +56,12 @@ class DifferenceInMeans(CrossSectionBaseline):
     assumes: ClassVar[str] = "treatment as good as random: nothing confounds it, observed or not"
     library: ClassVar[str] = "pyfixest"
     scope: ClassVar[Scope] = Scope(MEANS, weights=True, clusters=True)
-    adjusts: ClassVar[bool] = False
 
     def _answer(
         self, data: CausalData, estimand: Estimand, random_state: Seed, level: float
     ) -> Estimate:
-        """The difference, with its robust standard error."""
-        return _coefficient(self, data, estimand, None, level)
+        """The difference, with its robust standard error; it has no vote among methods."""
+        return _coefficient(self, data, estimand, None, level, no_vote="it holds nothing equal")
 
 
 @dataclass(frozen=True)
@@ -129,12 +128,12 @@ class InteractedOLS(CrossSectionBaseline):
 
 
 def _coefficient(
-    method: Any, data: CausalData, estimand: Estimand, x: Array | None, level: float
+    method: Any, data: CausalData, estimand: Estimand, x: Array | None, level: float, **more: str
 ) -> Estimate:
-    """The coefficient of the treatment in the regression on ``x``."""
+    """The coefficient of the treatment in the regression on ``x``; ``more`` joins its details."""
     coef, cov, df = _fit(method.vcov, data, x)
     return reported_estimate(
-        account(method, data, estimand, {"standard_error": _words(method.vcov, data)}),
+        account(method, data, estimand, {"standard_error": _words(method.vcov, data), **more}),
         coef[1], np.sqrt(cov[1, 1]), [label_of(estimand)], level=level, df=df,
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from causal_ddpm import __version__
+from causal_ddpm.cli.compare import compare
 from causal_ddpm.cli.demo import demo
 from causal_ddpm.cli.dgp import dgp
 from causal_ddpm.cli.estimate import estimate
@@ -63,6 +64,13 @@ app.command(
         "Exit codes: 0 done, 2 bad usage or input, 3 not identified, 1 anything else."
     )
 )(panel)
+app.command(
+    epilog=(
+        "Example: `causal-ddpm compare firms.csv --treatment ai_adoption --outcome productivity "
+        "--confounders industry_size,rd_intensity,education --estimand att --report methods.html`. "
+        "Exit codes: 0 done, 2 bad usage or input or no method that can answer, 1 anything else."
+    )
+)(compare)
 app.add_typer(study, name="study")
 app.add_typer(dgp, name="dgp")
 

@@ -179,13 +179,14 @@ def compare(  # noqa: PLR0913 - the public door, all but one have defaults
         data, estimand, random_state, level, progress, n_jobs,
     )  # fmt: skip
     return Comparison(
-        question=Question(
-            label_of(estimand), estimand.population, data.treatment_name,
-            source.labelled(data.outcome_name), _sample(data),
-        ),
         rows=rows,
+        estimand=label_of(estimand),
+        fingerprint=data.fingerprint,
         level=level,
-        no_vote=frozenset(m.name for m in chosen if not getattr(m, "adjusts", True)),
+        question=Question(
+            estimand.population, data.treatment_name, source.labelled(data.outcome_name),
+            _sample(data),
+        ),
         benchmark=_reference(benchmark),
         provenance=_provenance(source, data, random_state, rows, time.perf_counter() - start),
     )  # fmt: skip
