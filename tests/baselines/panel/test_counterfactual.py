@@ -62,7 +62,9 @@ def test_each_recovers_a_large_effect_and_its_path(method):
     assert times.values.mean() == pytest.approx(estimate.value, abs=1e-8)
 
 
-@pytest.mark.parametrize("method", [SyntheticDiD(2), MatrixCompletion(2)], ids=lambda m: m.name)
+@pytest.mark.parametrize(
+    "method", [SyntheticDiD(2), DifferenceInDifferences(2)], ids=lambda m: m.name
+)
 def test_cohorts_are_averaged_by_their_treated_cells(method):
     frame = small_panel(starts=(5, 5, 6), n_periods=9, n_units=14)
     frame["y"] -= frame["x"]
@@ -162,3 +164,12 @@ def test_a_frame_of_texts_does_not_upset_a_library(small):
     names = small.assign(u="unit " + small["u"].astype(str), t=pd.to_numeric(small["t"]) + 1990)
     texts = SyntheticDiD(3).estimate(_panel(names), ATT()).value
     assert texts == pytest.approx(SyntheticDiD(3).estimate(_panel(small), ATT()).value)
+
+
+def test_one_period_before_treatment_is_enough_for_differences():
+    """With two periods the effect is the difference of mean changes."""
+    frame = small_panel(starts=(1, 1), n_periods=2, n_units=10)
+    change = frame.pivot(index="u", columns="t", values="y").diff(axis=1)[1]
+    estimate = DifferenceInDifferences(30).estimate(_panel(frame), ATT())
+    assert estimate.value == pytest.approx(change[:2].mean() - change[2:].mean())
+    assert estimate.warnings == ()
