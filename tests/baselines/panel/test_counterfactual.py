@@ -57,7 +57,15 @@ def test_each_recovers_a_large_effect_and_its_path(method):
     assert 0 < estimate.std_error < 0.6
     assert isinstance(method, Baseline)
     json.dumps(estimate.to_dict()["details"], allow_nan=False)
-    times = method.estimate(panel, ATTByEventTime())
+
+
+@pytest.mark.parametrize(
+    "method", [DifferenceInDifferences(FEW), StructuralTimeSeries(200)], ids=lambda m: m.name
+)
+def test_event_times_average_to_the_whole(method):
+    frame = small_panel(starts=(9, 9), n_periods=13, n_units=11)
+    panel = _panel(frame)
+    estimate, times = method.estimate(panel, ATT()), method.estimate(panel, ATTByEventTime())
     assert times.labels == ("0", "1", "2", "3")
     assert times.values.mean() == pytest.approx(estimate.value, abs=1e-8)
 
