@@ -92,6 +92,15 @@ def test_staggered_starts_are_all_tried():
     assert choose_base(cells_of(drawn, hidden), random_state=0).starts == (6, 10)
 
 
+def test_gaps_and_a_period_that_one_control_alone_has():
+    drawn = ONE_FACTOR.draw(seed=2)
+    seen = ~drawn.treated & (np.random.default_rng(0).random(drawn.outcome.shape) > 0.1)
+    seen[1:, -1], seen[2:, 12] = True, False
+    seen[1, 12] = True
+    found = choose_base(PanelCells.of(drawn.outcome, None, seen), random_state=0)
+    assert all(np.isfinite([c.rmse, c.std_error, c.weight]).all() for c in found.candidates)
+
+
 @pytest.mark.parametrize(
     ("n_units", "start", "words"),
     [(24, 3, "3 periods before treatment are too few"), (8, 14, "5 controls are too few")],

@@ -126,10 +126,17 @@ def test_units_without_donors_and_periods_without_units_keep_the_two_way_fit():
     found = SyntheticDID().fit(cells).predict(cells)
     assert np.isfinite(found).all()
     np.testing.assert_allclose(found[:2], SyntheticDID().complete(y, observed[None])[0][:2])
-    observed[:, -1] = False
-    lost = PanelCells.of(y, None, observed)
-    assert np.isnan(SyntheticDID().fit(lost).predict(lost)[:, -1]).all()
     assert np.isfinite(level).all()
+
+
+@pytest.mark.parametrize("base", BASES, ids=lambda base: base.name)
+def test_a_period_that_nobody_has_is_not_identified(base):
+    y, observed = factor_panel(noise=1.0)
+    observed[:, -1] = False
+    cells = PanelCells.of(y, None, observed)
+    found = base.fit(cells).predict(cells)
+    assert np.isnan(found[:, -1]).all()
+    assert np.isfinite(found[:, :-1]).all()
 
 
 def test_any_other_base_is_refitted_mask_by_mask():

@@ -46,9 +46,14 @@ class Factors:
         return level + self.unit[..., 1:] @ self.period[..., 1:].swapaxes(1, 2)
 
 
+def identified(table: Array, y: Array, seen: Mask) -> Array:
+    """The table without cells whose unit and period no seen cells link, as in a two-way fit."""
+    return np.where(np.isnan(two_way_tables(y, seen)), np.nan, table)
+
+
 def start(y: Array, seen: Mask, rank: int) -> Factors:
     """Where sweeps start from."""
-    level = two_way_tables(y, seen)
+    level = np.nan_to_num(two_way_tables(y, seen))
     left = np.where(seen, y - level, 0.0)
     whole = seen.all(axis=2)
     use = np.where(whole.sum(axis=1)[:, None] >= rank + 2, whole, True)
@@ -130,7 +135,7 @@ def _solve(z: Array, weight: Array, other: Array, lam: Array) -> Array:
     ridge = ridge + _TINY * np.trace(gram, axis1=2, axis2=3)
     penalised = np.eye(size) * np.r_[0.0, np.ones(size - 1)]
     gram = gram + penalised * ridge[..., None, None]
-    gram[..., 0, 0] += (weight.sum(axis=2) == 0) * 1.0
+    gram[weight.sum(axis=2) == 0] = np.eye(size)
     return np.linalg.solve(gram, (target @ X)[..., None])[..., 0]
 
 

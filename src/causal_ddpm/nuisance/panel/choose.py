@@ -39,7 +39,7 @@ from causal_ddpm.nuisance.panel.candidates import (
     squared_errors,
 )
 from causal_ddpm.nuisance.panel.cells import Array, Mask, PanelCells
-from causal_ddpm.nuisance.panel.completion import Completion, covariate_part
+from causal_ddpm.nuisance.panel.completion import Completion, covariate_part, two_way_tables
 from causal_ddpm.nuisance.panel.two_way import TwoWay
 
 MIN_CONTROLS = 6
@@ -138,8 +138,9 @@ class _Trial:
 
     @classmethod
     def of(cls, cells: PanelCells, hidden: Mask) -> _Trial:
-        y = cells.outcome - covariate_part(cells, hidden)
-        return cls(y, cells.observed & ~hidden, hidden, cells.observed & hidden)
+        y, seen = cells.outcome - covariate_part(cells, hidden), cells.observed & ~hidden
+        linked = np.isfinite(two_way_tables(y, seen))
+        return cls(y, seen, hidden, cells.observed & hidden & linked)
 
 
 def choose_base(panel: PanelCells | PanelData, random_state: Seed = None) -> BaseChoice:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from causal_ddpm.core.errors import DataError
-from causal_ddpm.nuisance.panel.alternating import start, sweep
+from causal_ddpm.nuisance.panel.alternating import identified, start, sweep
 from causal_ddpm.nuisance.panel.cells import Array, Mask, PanelCells
 from causal_ddpm.nuisance.panel.completion import FittedTable, fit_table
 
@@ -58,4 +58,5 @@ class InteractiveFactors:
         """Predictions of all cells for each mask, shape (K, N, T)."""
         rank = min(self.rank, *(n - 1 for n in seen.shape[1:]))
         begin = start(y, seen, rank)
-        return sweep(y, seen, begin, 0.0, self.tolerance, self.limit).table()
+        table = sweep(y, seen, begin, 0.0, self.tolerance, self.limit).table()
+        return identified(table, y, seen)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from causal_ddpm.core.errors import DataError
-from causal_ddpm.nuisance.panel.alternating import Factors, restart, start, sweep
+from causal_ddpm.nuisance.panel.alternating import Factors, identified, restart, start, sweep
 from causal_ddpm.nuisance.panel.cells import Array, Mask, PanelCells
 from causal_ddpm.nuisance.panel.completion import FittedTable, fit_table, two_way_tables
 
@@ -72,14 +72,15 @@ class SoftImpute:
     def complete(self, y: Array, seen: Mask, rows: Mask | None = None) -> Array:
         """Predictions of all cells for each mask, shape (K, N, T)."""
         now = self.path(y, seen, (self.share,))[0]
-        return refitted(y, seen, now) if self.debias else now.table()
+        table = refitted(y, seen, now) if self.debias else now.table()
+        return identified(table, y, seen)
 
     def path(self, y: Array, seen: Mask, shares: Sequence[float]) -> list[Factors]:
         """Effects and factors at several shares, not debiased, for the price of the smallest."""
         left = np.where(seen, y - two_way_tables(y, seen), 0.0)
         top = np.linalg.svd(left, compute_uv=False)[:, 0]
         now = start(y, seen, min(self.max_rank, *(n - 1 for n in seen.shape[1:])))
-        found = {}
+        found: dict[float, Factors] = {}
         for share in sorted({*(s for s in _PATH if s > min(shares)), *shares}, reverse=True):
             now = restart(y, seen, now) if found else now
             now = sweep(y, seen, now, share * top, self.tolerance, self.limit)
