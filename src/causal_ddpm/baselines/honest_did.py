@@ -17,7 +17,9 @@ trends delta that contaminates beta, the two kinds of intervals for l' tau_post 
                     treatment, the maximum taken from the estimates as though it were known
 
 The plug-in interval leaves out that the maximum is estimated;
-:mod:`causal_ddpm.evaluation.panel.relative_magnitudes` does not.
+:mod:`causal_ddpm.evaluation.panel.relative_magnitudes` does not. The smoothness interval takes up
+to minutes where there are many coefficients before treatment;
+:mod:`causal_ddpm.evaluation.panel.smoothness` has the same by a shorter way.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causal_ddpm.baselines.base import listening, load
+from causal_ddpm.baselines.panel.method import model_frame
 from causal_ddpm.core.errors import NotIdentifiedError
 from causal_ddpm.core.estimand import ATTByEventTime
 from causal_ddpm.core.estimate import Estimate
@@ -70,7 +73,7 @@ def universal_event_study(panel: PanelData, level: float = 0.95) -> Estimate:
     )  # fmt: skip
     with listening(LIBRARY) as heard:
         fit = method.fit(
-            _long(panel), outcome="y", unit="unit", time="time", first_treat="first",
+            model_frame(panel)[0], outcome="y", unit="unit", time="period", first_treat="first",
             aggregate="event_study",
         )  # fmt: skip
     times = [int(k) for k in fit.event_study_vcov_index]
@@ -125,16 +128,6 @@ def honest_interval(
         honest = library.HonestDiD(method=method, M=bound, alpha=1 - level, l_vec=weights)
         fit = honest.fit(_as_results(library, values, cov, n_pre))
     return float(fit.ci_lb), float(fit.ci_ub)
-
-
-def _long(panel: PanelData) -> Any:
-    """The panel with periods numbered from 1, and cohort 0 for never."""
-    import pandas as pd
-
-    i, t = np.nonzero(panel.observed)
-    first = np.where(panel.is_control, 0, panel.first + 1)
-    frame = pd.DataFrame({"unit": i, "time": t + 1, "y": panel.y[i, t], "first": first[i]})
-    return frame if panel.clusters is None else frame.assign(cluster=panel.clusters[i])
 
 
 def _as_results(library: Any, values: Array, cov: Array, n_pre: int) -> Any:

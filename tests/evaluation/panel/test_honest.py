@@ -5,6 +5,7 @@ import pytest
 from scipy.optimize import linprog
 from scipy.stats import norm
 
+from causal_ddpm.baselines.honest_did import honest_interval
 from causal_ddpm.core.reported import Account, reported_estimate
 from causal_ddpm.evaluation.panel.honest import honest_did
 from causal_ddpm.evaluation.panel.relative_magnitudes import (
@@ -12,6 +13,7 @@ from causal_ddpm.evaluation.panel.relative_magnitudes import (
     relative_interval,
     smallest_bound,
 )
+from causal_ddpm.evaluation.panel.smoothness import SmoothnessPath, folded_quantile
 
 
 def study(values, cov, n_pre):
@@ -80,6 +82,68 @@ def test_the_bound_where_an_interval_begins_to_hold_zero():
     assert smallest_bound(lambda m: (-1.0, m - 0.4), 1.0) == pytest.approx(0.4, abs=1e-3)
     assert smallest_bound(lambda m: (-1.0, 1.0), 1.0) == 0.0
     assert smallest_bound(lambda m: (1.0, 2.0), 1.0) == np.inf
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_smoothness_is_the_interval_of_the_library(seed):
+    pytest.importorskip("diff_diff")
+    rng = np.random.default_rng(seed)
+    a = rng.normal(size=(5, 5))
+    values, cov = 0.3 * rng.normal(size=5), a @ a.T / 50 + 0.01 * np.eye(5)
+    weights = rng.dirichlet(np.ones(2))
+    path = SmoothnessPath.of(values, cov, 3, weights)
+    for m in (0.0, 0.05):
+        theirs = honest_interval(values, cov, 3, weights, m)
+        assert path.interval(m) == pytest.approx(theirs, abs=1e-3)
+        assert np.diff(path.interval(m)) <= np.diff(theirs) + 1e-4
+
+
+@pytest.mark.parametrize("weights", [(0.5, 0.5), (0.0, 1.0), (1.0, -1.0)])
+def test_bias_of_every_estimator_on_the_path_is_that_of_a_linear_programme(weights):
+    """max v' delta over paths whose bends are at most 1, by their bends and a line."""
+    weights, n_pre = np.array(weights), 4
+    rng = np.random.default_rng(5)
+    a = rng.normal(size=(6, 6))
+    path = SmoothnessPath.of(rng.normal(size=6), a @ a.T, n_pre, weights)
+    # delta at -5..-2, 0, 1 from the bends at -4..0 and a line through the reference.
+    times = np.array([-5, -4, -3, -2, 0, 1])
+    knots = np.arange(-4, 1)
+    grown = np.where(
+        knots >= -1,
+        np.maximum(times[:, None] - knots, 0.0),
+        np.maximum(knots - times[:, None], 0.0),
+    )
+    for u in (np.zeros(3), np.array([0.3, -0.2, 0.5])):
+        v = _direction(u, n_pre, weights)
+        assert v @ (times + 1) == pytest.approx(0.0, abs=1e-12)
+        least = np.abs(v @ grown).sum()
+        expected = np.abs(u).sum() + path.bias.min()
+        assert least == pytest.approx(expected)
+
+
+def _direction(u, n_pre, weights):
+    """Weights of beta in theta(u)."""
+    steps = np.diff(np.eye(n_pre + 1), axis=0)[:, :n_pre]
+    lam = np.arange(1, len(weights) + 1) @ weights
+    return np.concatenate([-lam * steps[-1] + u @ np.diff(steps, axis=0), weights])
+
+
+def test_quantile_of_the_folded_normal():
+    t = np.array([0.0, 0.5, 3.0])
+    c = folded_quantile(t, 0.95)
+    assert norm.cdf(c - t) - norm.cdf(-c - t) == pytest.approx(0.95, abs=1e-9)
+
+
+def test_smoothness_covers_where_trends_bend_as_much_as_allowed():
+    rng, m = np.random.default_rng(4), 0.2
+    times = np.array([-5, -4, -3, -2, 0, 1])
+    delta = 0.3 * (times + 1) + m * np.where(times >= 0, (times + 1) * (times + 2) / 2, 0.0)
+    a = rng.normal(size=(6, 6)) / 5
+    cov, hit = a @ a.T + 0.01 * np.eye(6), []
+    for draw in rng.multivariate_normal(delta, cov, 500):
+        low, high = SmoothnessPath.of(draw, cov, 4, np.full(2, 0.5)).interval(m)
+        hit.append(low <= 0 <= high)
+    assert np.mean(hit) >= 0.95 - 2.6 * np.sqrt(0.95 * 0.05 / 500)
 
 
 def test_record_and_words_of_a_robust_effect():

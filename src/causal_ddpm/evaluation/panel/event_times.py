@@ -97,6 +97,15 @@ class EventTimes:
             self.df[kept], self.place[kept], self.too_few,
         )  # fmt: skip
 
+    def trusted(self) -> EventTimes:
+        """As many coefficients before, nearest first, as keep K <= df / 2 of each of them.
+
+        A covariance of more coefficients than that is too noisy to be inverted.
+        """
+        df = np.minimum.accumulate(self.df[: self.n_pre][::-1])
+        most = int(np.flatnonzero(np.arange(1, self.n_pre + 1) <= df / 2).max()) + 1
+        return self.only(np.arange(len(self.times)) >= self.n_pre - most)
+
     def left_out_words(self) -> str:
         """Which event times were left out, as a sentence, or nothing."""
         if not self.too_few:

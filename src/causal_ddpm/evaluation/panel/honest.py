@@ -24,13 +24,14 @@ from causal_ddpm.evaluation.panel.relative_magnitudes import (
     relative_interval,
     smallest_bound,
 )
+from causal_ddpm.evaluation.panel.smoothness import SmoothnessPath
 
 Array = NDArray[np.float64]
 
 MBARS = (0.0, 0.5, 1.0, 1.5, 2.0)
-BENDS = (0.0, 0.5, 1.0)
+BENDS = (0.0, 0.25, 0.5, 1.0)
 """M shown, in multiples of the largest bend before treatment."""
-MOST_MBAR, MOST_BENDS = 10.0, 4.0
+MOST_MBAR, MOST_BENDS = 10.0, 10.0
 """Where the search for a breakdown ends."""
 
 
@@ -164,31 +165,28 @@ def honest_did(study: Estimate, panel: PanelData | None = None, level: float = 0
         If there is no coefficient before treatment.
     MissingDependencyError, ConvergenceError
     """
-    times = consecutive(event_times(study, panel))
+    times = consecutive(event_times(study, panel).trusted())
+    parts = times.values, times.cov, times.n_pre, times.weights
     steps, bends = _steps_and_bends(times)
     scale = float(bends.max()) if len(bends) else float(steps.max())
+    path = SmoothnessPath.of(*parts)
     relative = [
-        RobustInterval("relative magnitudes", m, *relative_interval(*_parts(times), m, level))
+        RobustInterval("relative magnitudes", m, *relative_interval(*parts, m, level))
         for m in MBARS
     ]
-
-    def smooth_interval(m: float) -> tuple[float, float]:
-        return honest_interval(*_parts(times), m, "smoothness", level)
-
-    smooth = [RobustInterval("smoothness", m * scale, *smooth_interval(m * scale)) for m in BENDS]
-    plug_in = honest_interval(*_parts(times), 1.0, "plug-in", level)
+    smooth = [
+        RobustInterval("smoothness", m * scale, *path.interval(m * scale, level)) for m in BENDS
+    ]
+    plug_in = honest_interval(*parts, 1.0, "plug-in", level)
     return HonestDiD(
         times.average, times.n_pre, len(times.times) - times.n_pre, float(steps.max()),
         float(bends.max()) if len(bends) else None,
-        breakdown_mbar(*_parts(times), level, MOST_MBAR),
-        smallest_bound(smooth_interval, MOST_BENDS * scale, 5e-3), MOST_MBAR, MOST_BENDS * scale,
+        breakdown_mbar(*parts, level, MOST_MBAR),
+        smallest_bound(lambda m: path.interval(m, level), MOST_BENDS * scale),
+        MOST_MBAR, MOST_BENDS * scale,
         RobustInterval("plug-in", 1.0, *plug_in), (*relative, *smooth), level,
         times.left_out_words(),
     )  # fmt: skip
-
-
-def _parts(times: EventTimes) -> tuple[Array, Array, int, Array]:
-    return times.values, times.cov, times.n_pre, times.weights
 
 
 def _steps_and_bends(times: EventTimes) -> tuple[Array, Array]:

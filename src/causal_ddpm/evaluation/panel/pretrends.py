@@ -220,7 +220,7 @@ def pretrend_test(
         If no coefficient before treatment can be tested.
     """
     whole = event_times(study, panel)
-    times = whole.only(np.arange(len(whole.times)) >= whole.n_pre - _most(whole))
+    times = whole.trusted()
     nu = float(times.df[: times.n_pre].min())
     v = _response(study, times, response)
     K = times.n_pre
@@ -252,13 +252,6 @@ def power_of_slope(
     root = _inverse_root(cov)
     law = WaldLaw(len(root), nu)
     return law.exceeds(law.critical(level), slope**2 * float(((root @ response) ** 2).sum()))
-
-
-def _most(times: EventTimes) -> int:
-    """Coefficients before treatment that can be tested together."""
-    nu = np.minimum.accumulate(times.df[: times.n_pre][::-1])
-    fits = np.arange(1, times.n_pre + 1) <= nu / 2
-    return int(np.flatnonzero(fits).max()) + 1
 
 
 def _trend(power: float, times: EventTimes, v: Array, law: WaldLaw, level: float) -> UnnoticedTrend:
