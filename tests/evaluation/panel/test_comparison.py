@@ -86,7 +86,7 @@ def test_a_method_whose_standard_error_is_wrong_has_no_vote():
     assert table.agreement.n_methods == 2
     assert table.agree is True
     assert table.frame()["votes"].tolist() == [True, False, True]
-    assert "Without a vote, as their warnings say: B." in table.verdict
+    assert "Without a vote: B." in table.verdict
     assert table.spread == 8.0
 
 
@@ -132,6 +132,12 @@ def test_a_panel_by_several_methods_ours_first(panel, ours):
     assert frame["value"].to_numpy() == pytest.approx(ours.att.value, abs=0.1)
     assert frame.loc[0, "pre_fit"] == pytest.approx(ours.pre_fit_error)
     assert isinstance(OwnMethod().assumes, str)
+
+
+@pytest.mark.slow
+def test_the_number_of_workers_changes_no_answer(panel):
+    one, two = (compare_panel(panel, ["bjs", "did"], 3, n_jobs=n).frame() for n in (1, 2))
+    assert one.drop(columns="seconds").equals(two.drop(columns="seconds"))
 
 
 def test_names_are_checked(panel, ours):

@@ -64,6 +64,7 @@ def compare_panel(
     level: float | None = None,
     effect: PanelEffect | None = None,
     progress: Progress = silent,
+    n_jobs: int = 1,
 ) -> PanelComparison:
     """The average effect on the treated cells by several methods, on the same panel.
 
@@ -80,6 +81,8 @@ def compare_panel(
         Our estimate, where it has been made already: it is then a row, and not made again.
     progress : callable
         Told the method and the share of the work that is done.
+    n_jobs : int
+        Worker processes, a method each; no answer depends on their number.
 
     Raises
     ------
@@ -102,5 +105,5 @@ def compare_panel(
     )
     if level is None:
         level = LEVEL if effect is None else effect.level
-    rows = ask([*own, *others], panel, ATT(), random_state, level, progress)
+    rows = ask([*own, *others], panel, ATT(), random_state, level, progress, n_jobs)
     return PanelComparison(rows, ATT.name, panel.fingerprint, level)
