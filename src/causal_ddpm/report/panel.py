@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from causal_ddpm.core.files import check_writable, write_text
@@ -53,14 +54,33 @@ def render(analysis: PanelAnalysis) -> str:
 
 def sections(analysis: PanelAnalysis) -> list[Section]:
     """The parts between the verdict and the assumptions."""
-    return [
-        Section("The design", card=panel_prose.design(analysis)),
-        _treatment(analysis),
-        _effect(analysis),
-        _events(analysis),
-        _placebos(analysis),
-        *([] if analysis.methods is None else [_methods(analysis, analysis.methods)]),
+    parts = [
+        Section("The design", card=panel_prose.design(analysis)), _treatment(analysis),
+        _effect(analysis), _events(analysis), _placebos(analysis), _rests_on(analysis),
+    ]  # fmt: skip
+    if analysis.methods is not None:
+        parts.append(_methods(analysis, analysis.methods))
+    return [*parts, _sensitivity(analysis)]
+
+
+def bases_frame(analysis: PanelAnalysis) -> pd.DataFrame:
+    """Bases in use as texts; columns Base, Error on hidden controls, Std. error, Weight."""
+    table = analysis.effect.base.candidates
+    rows = table[table["weight"] > 0] if (table["weight"] > 0).any() else table
+    texts = [
+        {
+            "Base": row["candidate"],
+            "Error on hidden controls": _text(row["error"]),
+            "Std. error": _text(row["std_error"]),
+            "Weight": prose.number(row["weight"], 2),
+        }
+        for row in rows.sort_values("weight", ascending=False).to_dict("records")
     ]
+    return pd.DataFrame(texts)
+
+
+def _text(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.3g}"
 
 
 def quantiles_frame(analysis: PanelAnalysis) -> pd.DataFrame:
@@ -94,6 +114,7 @@ def _treatment(analysis: PanelAnalysis) -> Section:
     means = displays.CohortMeansDisplay.of(analysis.panel, analysis.outcome_label)
     return Section(
         "Who is treated when",
+        panel_prose.findings(analysis, "description"),
         figures=[
             figure(cells, "map", cells.height, words["map"]),
             figure(means, "means", 3.5, words["means"]),
@@ -167,4 +188,36 @@ def _placebos(analysis: PanelAnalysis) -> Section:
         shown.append(figure(ranks, "distribution", 2.6, words["distribution"]))
     coverage = displays.PlaceboCoverageDisplay.of(placebo)
     shown.append(figure(coverage, "coverage", 3.0, words["coverage"]))
-    return Section("Where there is nothing to find", figures=shown)
+    found = panel_prose.findings(analysis, "placebo_in_space", "placebo_in_time")
+    return Section("Where there is nothing to find", found, figures=shown)
+
+
+def _rests_on(analysis: PanelAnalysis) -> Section:
+    """The base, its fit before treatment, and the donors behind it."""
+    shown = []
+    if "donors" in analysis.diagnostics:
+        found = displays.DonorDisplay.of(analysis.diagnostics["donors"])
+        words = panel_prose.captions(analysis)["donors"]
+        shown = [figure(found, "donors", 1.0 + 0.26 * len(found.shown()), words)]
+    return Section(
+        "What the untreated path rests on",
+        panel_prose.findings(analysis, "pre_fit", "donors"), shown,
+        [table(bases_frame(analysis), "bases")],
+    )  # fmt: skip
+
+
+def _sensitivity(analysis: PanelAnalysis) -> Section:
+    """How the conclusion could be lost."""
+    parts, words = analysis.diagnostics, panel_prose.captions(analysis)
+    shown, outcome = [], analysis.outcome_label
+    if "honest_did" in parts:
+        honest = displays.HonestDisplay.of(parts["honest_did"], outcome)
+        shown.append(figure(honest, "honest", 3.2, words["honest"]))
+    if "donors" in parts:
+        without = displays.LeaveOneOutDisplay.of(parts["donors"], analysis.effect, outcome)
+        height = 1.0 + 0.26 * min(len(without.rows), 12)
+        shown.append(figure(without, "without", height, words["without"]))
+    texts = [
+        *panel_prose.findings(analysis, "honest_did", "bacon"), *panel_prose.not_asked(analysis),
+    ]  # fmt: skip
+    return Section("What would overturn it", texts, shown)

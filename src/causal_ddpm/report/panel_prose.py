@@ -11,13 +11,14 @@ from causal_ddpm.core.panel_words import treatment_in_words
 from causal_ddpm.estimators.panel.effect import PanelEffect, PlaceboRecord
 from causal_ddpm.evaluation.method_table import MethodTable
 from causal_ddpm.evaluation.panel.analysis import PanelAnalysis
+from causal_ddpm.evaluation.panel.diagnose import TITLES
 from causal_ddpm.report.displays.panel_path import treated_words
 from causal_ddpm.report.prose import MINUS, decimals, interval, listed, number
 
 PLAIN_NAMES = {"", "treated", "treatment", "treat", "policy", "d", "w", "post"}
 """Columns of treated cells whose names say nothing about the treatment."""
-FEW_PERIODS = 5
-"""With fewer periods before treatment a donor fit has too little to hold on to."""
+HONEST = 0.95
+"""Level of the robust intervals."""
 TOLERATED = 2.6
 """Standard errors that measured coverage may lie below its claim before the page warns."""
 
@@ -101,16 +102,8 @@ def coverage_words(placebo: PlaceboRecord) -> str:
 
 def warnings(analysis: PanelAnalysis) -> list[str]:
     """What to worry about before using the number."""
-    effect, panel = analysis.effect, analysis.panel
-    found = []
-    before = int(panel.cohorts[0])
-    if before < FEW_PERIODS:
-        periods = "one period" if before == 1 else f"{before} periods"
-        found.append(
-            f"The first treated units have only {periods} before treatment: paths fitted to so few "
-            "points extrapolate, and a good fit before treatment says little."
-        )
-    placebo = effect.placebo
+    effect, placebo = analysis.effect, analysis.effect.placebo
+    found = [_sentence(typeset(item.words)) for item in analysis.diagnostics["cautions"].items]
     if placebo.coverage < placebo.level - TOLERATED * placebo.coverage_error:
         found.append(coverage_words(placebo))
     if placebo.p_value_floor > 1 - effect.level:
@@ -195,6 +188,11 @@ def captions(analysis: PanelAnalysis) -> dict[str, str]:
         "and not before.",
         "distribution": "How much worse the prediction becomes after (pretended) treatment. "
         f"p = (1 + placebos at least as extreme) / (1 + {placebo.n_placebos:,}).",
+        "donors": "The donors that weigh most: how far the average untreated path would rise if a "
+        "donor's outcome were one unit higher in the treated periods.",
+        "without": "The average effect without each donor, for those that move it most.",
+        "honest": f"The average effect and {100 * HONEST:g} % intervals when trends may part after "
+        "treatment by steps up to a multiple of the largest step seen before it.",
         "methods": "The same average effect by every method that applies, each with its own "
         "interval. How far the points lie apart is an uncertainty that no single interval shows.",
         "coverage": f"How often the {placebo.level:.0%} band held what placebos really did, by "
@@ -269,6 +267,20 @@ def simulated(analysis: PanelAnalysis) -> str | None:
         return None
     seed = "" if truth.seed is None else f", seed {truth.seed}"
     return f"This panel comes from a simulator ({truth.design}{seed}), not from the world."
+
+
+def findings(analysis: PanelAnalysis, *names: str) -> list[str]:
+    """What diagnostics found, in their words; nothing of those that do not apply."""
+    parts = analysis.diagnostics
+    return [_sentence(typeset(parts[name].words)) for name in names if name in parts]
+
+
+def not_asked(analysis: PanelAnalysis) -> list[str]:
+    """Diagnostics that have no meaning here, and why."""
+    return [
+        f"{TITLES[name]}: not asked. {_sentence(typeset(reason))}"
+        for name, reason in analysis.diagnostics.left_out.items()
+    ]
 
 
 def typeset(text: str) -> str:

@@ -12,7 +12,13 @@ from causal_ddpm.core.panel_data import PanelData
 from causal_ddpm.estimators.panel.effect import BaseRecord, PanelEffect, PlaceboRecord
 from causal_ddpm.evaluation.method_table import MethodRow
 from causal_ddpm.evaluation.panel.analysis import PanelAnalysis
+from causal_ddpm.evaluation.panel.cautions import cautions
 from causal_ddpm.evaluation.panel.comparison import PanelComparison
+from causal_ddpm.evaluation.panel.description import describe_panel
+from causal_ddpm.evaluation.panel.diagnose import PanelDiagnostics
+from causal_ddpm.evaluation.panel.donors import Donors
+from causal_ddpm.evaluation.panel.honest import HonestDiD, RobustInterval
+from causal_ddpm.evaluation.panel.placebo_space import SpacePlacebo
 from causal_ddpm.evaluation.provenance import Provenance, Source
 
 
@@ -244,12 +250,35 @@ def methods_of(effect):
     return PanelComparison(tuple(rows), "ATT", effect.fingerprint, 0.9)
 
 
+def diagnostics_of(panel, effect):
+    """Diagnostics, some from the records and some made up."""
+    table = pd.DataFrame({
+        "unit": ["state 03", "state 07"], "weight": [0.75, 0.25], "distance": [1.0, 2.0],
+        "att_without": [-5.125, -9.25], "change": [2.0, -2.125],
+    })  # fmt: skip
+    relative = tuple(
+        RobustInterval("relative magnitudes", bound, -9.0 - bound, -4.0 + 5 * bound)
+        for bound in (0.0, 1.0, 2.0)
+    )
+    honest = HonestDiD(
+        -6.5, 2, 3, 0.5, None, 0.875, 0.0, 10.0, 0.0, relative[1], relative, 0.95
+    )  # fmt: skip
+    parts = {
+        "description": describe_panel(panel), "cautions": cautions(panel, effect),
+        "placebo_in_space": SpacePlacebo.of(effect.placebo),
+        "donors": Donors(table, -7.125, 11, 1.6), "honest_did": honest,
+    }  # fmt: skip
+    return PanelDiagnostics(parts, {"bacon": "The panel has gaps."})
+
+
 def analysis_of(panel, **source):
     """The analysis of a panel around :func:`effect_of`."""
     made = Provenance.now("<b>states</b>.csv", panel.fingerprint, 0, {"draws": 400}, (3.0, 2.5))
     found = Source("<b>states</b>.csv", **source)
     effect = effect_of(panel)
-    return PanelAnalysis(panel, found, effect, None, methods_of(effect), made)
+    return PanelAnalysis(
+        panel, found, effect, diagnostics_of(panel, effect), methods_of(effect), made
+    )
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from causal_ddpm.core.truth import Truth
 from causal_ddpm.evaluation.provenance import Reference
 from causal_ddpm.report import panel_prose
 from causal_ddpm.report.panel import (
+    bases_frame,
     methods_frame,
     quantiles_frame,
     render,
@@ -45,7 +46,8 @@ def test_the_page_says_the_numbers_of_the_record(page):
 def test_sections_come_in_the_order_of_a_referees_questions(page):
     titles = re.findall(r"<h2>(.*?)</h2>", page)
     order = ["The design", "Who is treated when", "The effect", "By time since treatment",
-             "Where there is nothing to find", "What other methods say", "What was assumed",
+             "Where there is nothing to find", "What the untreated path rests on",
+             "What other methods say", "What would overturn it", "What was assumed",
              "Provenance"]  # fmt: skip
     assert [t for t in titles if t in order] == order
     assert page.index('class="headline"') < page.index("The design")
@@ -55,7 +57,7 @@ def test_it_needs_nothing_from_outside_and_ids_are_unique(page):
     assert not re.search(r'(?:src|href)="(?!#|data:)', page)
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
-    assert page.count("<svg role=") == 8
+    assert page.count("<svg role=") == 11
 
 
 def test_names_are_escaped(page):
@@ -102,6 +104,21 @@ class TestVerdict:
         assert "cautious" in panel_prose.verdict(high)[1]
 
 
+class TestDiagnostics:
+    def test_what_they_found_is_said_where_it_belongs(self, analysis, page):
+        by_title = {s.title: " ".join(s.texts) for s in sections(analysis)}
+        assert "rests on state 03 0.75" in by_title["What the untreated path rests on"]
+        assert "sign of the average effect" in by_title["What would overturn it"]
+        assert "not asked. The panel has gaps." in by_title["What would overturn it"]
+        assert "zero enters at 0.88" in page
+        assert "without state 07" in page
+
+    def test_bases_in_use_come_by_weight(self, analysis):
+        frame = bases_frame(analysis)
+        assert list(frame["Base"]) == ["sdid", "ridge"]
+        assert list(frame["Weight"]) == ["0.75", "0.25"]
+
+
 class TestMethods:
     def test_the_table_holds_each_method_with_its_fit_before(self, analysis):
         frame = methods_frame(analysis.methods).set_index("Method")
@@ -124,9 +141,12 @@ class TestMethods:
 
 
 class TestWarnings:
-    def test_few_periods_before_treatment(self, make):
-        found = make.analysis_of(make.staggered(cohorts=(0, 2003, 2006)))
-        assert "only 2 periods before treatment" in panel_prose.warnings(found)[0]
+    def test_cautions_and_notes_are_among_them(self, make, analysis):
+        found = panel_prose.warnings(analysis)
+        assert any(text.startswith("State 00 alone is treated") for text in found)
+        assert "Few donors: the scale was pooled." in found
+        early = make.analysis_of(make.staggered(cohorts=(0, 2003, 2006)))
+        assert any("periods before" in text for text in panel_prose.warnings(early))
 
     def test_a_floor_above_the_level_cannot_reject(self, analysis):
         few = with_placebo(analysis, p_value_floor=0.2, n_placebos=4)

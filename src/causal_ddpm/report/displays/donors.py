@@ -48,7 +48,7 @@ class DonorDisplay:
 
     def plot(self, ax: Axes) -> Axes:
         """Bars of the largest weights, each with its number; the rest in one line of words."""
-        top = self._top()
+        top = self.shown()
         at = np.arange(len(top))[::-1]
         weights = top["weight"].to_numpy(dtype=float)
         ax.barh(at, weights, 0.62, color=np.where(weights < 0, style.NAIVE, style.UNTREATED), lw=0)
@@ -70,7 +70,7 @@ class DonorDisplay:
         style.numbers(ax.xaxis)
         return ax
 
-    def _top(self) -> pd.DataFrame:
+    def shown(self) -> pd.DataFrame:
         """The largest weights, without those that would be written as zero."""
         n = max(3, int((self.rows["weight"].abs() >= 0.005).sum()))
         return self.rows.head(min(n, SHOWN))
