@@ -121,6 +121,7 @@ def load(library: str, extra: str) -> ModuleType:
     """
     top = library.partition(".")[0]
     try:
+        importlib.import_module(top)  # a module of it may still be there when it is not
         return importlib.import_module(library)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != top:
