@@ -91,7 +91,8 @@ class Comparison(MethodTable):
         if self.benchmark is None:
             return self.verdict
         frame = self.frame()
-        nearest = frame.sort_values("distance", key=abs).iloc[0]
+        candidates = frame[frame["votes"]] if frame["votes"].any() else frame
+        nearest = candidates.sort_values("distance", key=abs).iloc[0]
         return (
             f"{self.verdict} {int(frame['holds'].sum())} of {len(frame)} intervals hold the "
             f"{self.benchmark.label} {self.benchmark.value:,.5g}; nearest in its standard errors "

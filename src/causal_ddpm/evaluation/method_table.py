@@ -193,7 +193,7 @@ class MethodTable:
         sentences.append(alone if agreement is None else agreement.in_words())
         silent_ones = [row.title for row in self.answered if row.no_vote]
         if silent_ones:
-            sentences.append(f"Without a vote, as their warnings say: {', '.join(silent_ones)}.")
+            sentences.append(f"Without a vote: {', '.join(silent_ones)}.")
         return " ".join(sentences)
 
     def frame(self) -> pd.DataFrame:
