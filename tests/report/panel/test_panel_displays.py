@@ -262,7 +262,8 @@ class TestMethodsAndDonors:
         ax = drawn(display)
         assert "\N{MINUS SIGN}27.2 to \N{MINUS SIGN}15.5" in ax.get_title(loc="left")
         hollow = [line for line in ax.lines if line.get_markerfacecolor() == "white"]
-        assert len(hollow) == 1
+        assert [line.get_marker() for line in hollow] == ["D"]
+        assert ax.get_legend().get_texts()[0].get_text() == "interval without our estimate"
         pd.testing.assert_frame_equal(display.frame(), rows)
 
     def test_the_forest_is_that_of_the_methods_table_ours_first(self, analysis):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -47,27 +48,37 @@ class MethodForestDisplay:
         return self.rows.copy()
 
     def plot(self, ax: Axes) -> Axes:
-        """A forest, ours on top; the shaded range holds every point estimate."""
+        """A forest, ours on top; the shaded range holds every point."""
         places = np.arange(len(self.rows))[::-1]
         values = self.rows["value"].to_numpy(dtype=float)
         ax.axvspan(values.min(), values.max(), color=style.HAIRLINE, alpha=0.4, lw=0)
         for place, row in zip(places, self.rows.to_dict("records"), strict=True):
-            colour = style.TREATED if row["own"] else style.UNTREATED
+            colour, marker = self._look(row)
             if np.isfinite(row["ci_low"]):
                 ends = [row["ci_low"], row["ci_high"]]
                 ax.plot(ends, [place, place], color=colour, lw=2.2, solid_capstyle="round")
-                ax.plot(row["value"], place, "o", color=colour, ms=8, mec="white", mew=1.4)
+                ax.plot(row["value"], place, marker, color=colour, ms=8, mec="white", mew=1.4)
             else:
-                ax.plot(row["value"], place, "o", mfc="white", mec=colour, ms=7, mew=1.4)
+                ax.plot(row["value"], place, marker, mfc="white", mec=colour, ms=7, mew=1.4)
         style.rule(ax)
         ax.set_yticks(places, [shortened(label, 40) for label in self.rows["method"]])
         ax.tick_params(axis="y", labelcolor=style.INK)
         ax.set_ylim(-0.6, len(places) - 0.4)
-        style.y_title(ax, f"Shaded: all point estimates, {self._range()}")
+        style.y_title(ax, f"Points span {self._range()}")
         hollow = "" if np.isfinite(self.rows["ci_low"]).all() else " (hollow: no interval)"
         ax.set_xlabel(f"{self.axis_label}{hollow}")
         style.numbers(ax.xaxis)
+        if not self.rows["agrees"].all():
+            ax.plot([], [], "D-", color=style.NAIVE, ms=6, label="interval without our estimate")
+            style.legend_above(ax)
         return ax
+
+    @staticmethod
+    def _look(row: Mapping[Any, Any]) -> tuple[str, str]:
+        """Colour and marker: ours, those that hold it, those that do not."""
+        if row["own"]:
+            return style.TREATED, "o"
+        return (style.UNTREATED, "o") if row["agrees"] else (style.NAIVE, "D")
 
     def _range(self) -> str:
         low, high = float(self.rows["value"].min()), float(self.rows["value"].max())
