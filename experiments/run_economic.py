@@ -1,73 +1,74 @@
-"""What a tax does to a market, and shares that add up: economic constraints in two examples.
+"""Four applications by every method, beside published figures.
 
     python experiments/run_economic.py
+    python experiments/run_economic.py --data card 401k --methods ols,plr,2sls,liml,diffusion
 
-Markets come in equilibrium, so price and quantity alone show neither curve. Cost and income, which
-shift one curve each, identify them; the joint law of the shocks is learnt; a tax is solved at
-clearing in every draw and compared with the known equilibrium. Then spending shares of three goods
-are learnt under a subsidy: every draw sums to one and none is negative.
+Job training (LaLonde), smoking and weight (NHEFS), pension plans (401(k)), schooling (Card). Prints
+each question, the verdict and the methods side by side, and writes ``results/economic/``: for each
+study a page, a picture, JSON, and ``methods.csv`` with all of them. All methods take about ten
+minutes of processor time; markets and shares are in ``run_market.py``.
 """
 
 import argparse
+import sys
+import textwrap
+from pathlib import Path
 
-import numpy as np
 import pandas as pd
+from economic_data import APPLICATIONS, Application
 
-from causal_ddpm import MarketModel, SupplyDemand, VectorOutcomeModel, shares
-
-GOODS = ["food", "rent", "other"]
-
-
-def tax(n: int, rate: float, seed: int) -> None:
-    """The market under a tax, by instruments and by least squares."""
-    design = SupplyDemand()
-    drawn = design.draw(n, seed)
-    known = design.equilibrium(drawn.frame[["income", "cost"]].to_numpy(), drawn.shocks, rate)
-    print(f"{n:,} markets, a tax of {rate:.0%}")
-    print(f"  mean price  now {drawn.frame['price'].mean():.3f}  known {known[0].mean():.3f}")
-    for label, how in (("instruments", "instruments"), ("least squares", "none")):
-        market = MarketModel(identification=how).fit(
-            drawn.frame, "price", "quantity", ["income"], ["cost"], random_state=seed
-        )
-        found = market.tax(drawn.frame, rate, random_state=seed).summary()
-        slopes = market.demand.coef[0], market.supply.coef[0]
-        print(
-            f"  by {label:14} price {found['consumer_price']:.3f}"
-            f" ({found['consumer_price'] / known[0].mean() - 1:+.1%})"
-            f"  demand {slopes[0]:+.2f} (-0.90)  supply {slopes[1]:+.2f} (+0.70)"
-        )
+from causal_ddpm import CausalDDPMError, compare
+from causal_ddpm.evaluation.comparison import Comparison
+from causal_ddpm.evaluation.provenance import Reference, Source
+from causal_ddpm.report.comparison import methods_frame, write_comparison_report, write_picture
 
 
-def spending(n: int, seed: int) -> None:
-    """Spending shares with and without a rent subsidy."""
-    rng = np.random.default_rng(seed)
-    income, family = rng.standard_normal((2, n))
-    subsidy = (rng.random(n) < 1 / (1 + np.exp(income))).astype(int)
-    logits = np.column_stack([0.4 * family - 0.3 * income, 0.5 - 0.4 * subsidy, 0.3 * income])
-    spent = np.exp(logits + 0.4 * rng.standard_normal((n, 3)))
-    frame = pd.DataFrame(spent / spent.sum(axis=1, keepdims=True), columns=GOODS).assign(
-        income=income, family=family, subsidy=subsidy
+def run(name: str, study: Application, args: argparse.Namespace) -> Comparison:
+    """Ask the methods about one study, and write what they say."""
+    found = compare(
+        study.load(),
+        study.estimand,
+        methods=None if args.methods is None else args.methods.split(","),
+        benchmark=Reference("published figure", study.benchmark, 0.0),
+        random_state=args.random_state,
+        n_jobs=args.n_jobs,
+        source=Source(name, study.unit),
     )
-    law = VectorOutcomeModel(constraints=[shares(GOODS)]).fit(
-        frame, "subsidy", GOODS, ["income", "family"], random_state=seed
+    say(study, found)
+    write_comparison_report(found, args.out / f"{name}.html")
+    write_picture(found, args.out / f"{name}.png")
+    (args.out / f"{name}.json").write_text(found.to_json(), encoding="utf-8")
+    return found
+
+
+def say(study: Application, found: Comparison) -> None:
+    """Question, published figures, methods, verdict."""
+    print(f"\n{study.question}\nPublished: {study.published}\n")
+    print(
+        f"{found.asked}, {found.question.sample}\n{methods_frame(found).to_string(index=False)}\n"
     )
-    rows = frame.head(200)
-    drawn = law.sample(rows, 1, 100, random_state=seed)
-    print(f"{n:,} households, shares of {', '.join(GOODS)}")
-    print(f"  sums off by at most {np.abs(drawn.sum(axis=2) - 1).max():.1e}")
-    print(f"  smallest share drawn {drawn.min():.4f}")
-    print(f"  mean change with the subsidy {law.cate(rows).mean(axis=0).round(3)}")
+    print(textwrap.fill(found.summary(), 98))
 
 
-def main() -> None:
+def main(words: list[str] | None = None) -> int:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--n", type=int, default=2000, help="markets and households")
-    options.add_argument("--tax", type=float, default=0.2, help="rate of the tax (default 0.2)")
+    options.add_argument("--data", nargs="+", choices=APPLICATIONS, default=list(APPLICATIONS))
+    options.add_argument("--methods", help="separated by commas; all that can answer by default")
+    options.add_argument("--out", type=Path, default=Path("results/economic"))
+    options.add_argument("--n-jobs", type=int, default=1, help="worker processes")
     options.add_argument("--random-state", type=int, default=0)
-    args = options.parse_args()
-    tax(args.n, args.tax, args.random_state)
-    spending(args.n // 2, args.random_state)
+    args = options.parse_args(words)
+    args.out.mkdir(parents=True, exist_ok=True)
+    try:
+        found = {name: run(name, APPLICATIONS[name], args) for name in args.data}
+    except CausalDDPMError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    tables = [comparison.frame().assign(data=name) for name, comparison in found.items()]
+    pd.concat(tables, ignore_index=True).to_csv(args.out / "methods.csv", index=False)
+    print(f"\nWrote {args.out}/: a page, a picture and JSON for each study, and methods.csv")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
