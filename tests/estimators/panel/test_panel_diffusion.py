@@ -1,6 +1,7 @@
 """Effects on panels: exact without noise, calibrated with it, the same whatever the order."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,9 +9,14 @@ import pytest
 from causal_ddpm import PanelDiffusion
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.diffusion.settings import DiffusionSettings
+from causal_ddpm.estimators.panel.averages import averages
+from causal_ddpm.estimators.panel.bands import placebo_bands
+from causal_ddpm.estimators.panel.error_law import fit_error_law
+from causal_ddpm.estimators.panel.placebo_coverage import measure, rank_p_value, ratios
+from causal_ddpm.estimators.panel.placebos import panel_paths
 from causal_ddpm.nuisance.panel.two_way import TwoWay
 
-PLAIN = PanelDiffusion(base=TwoWay(), diffusion=None, n_draws=400)
+PLAIN = PanelDiffusion(base=TwoWay(), diffusion=None, n_draws=400, leads=False)
 
 
 def one_treated(n, t, start):
@@ -22,7 +28,7 @@ def test_effects_without_noise_are_exact(make_panel, make_outcomes):
     first[:4] = 8, 8, 9, 11
     k = np.arange(14) - first[:, None]
     effect = np.where(k >= 0, 1.0 + 0.5 * k, 0.0)
-    found = PLAIN.estimate(make_panel(y + effect, first))
+    found = replace(PLAIN, leads=True).estimate(make_panel(y + effect, first))
     cells = effect[k >= 0]
     assert found.att.value == pytest.approx(cells.mean(), abs=1e-8)
     np.testing.assert_allclose(found.att.interval(), cells.mean(), atol=1e-8)
@@ -71,20 +77,20 @@ def test_tables_agree_with_each_other(make_panel, make_outcomes):
 
 def test_cover_of_exchangeable_panels_is_nominal(make_panel, make_outcomes):
     inside, means, p_values = [], [], []
-    for seed in range(40):
-        y = make_outcomes(100 + seed, n=20, t=10)
-        found = PanelDiffusion(base=TwoWay(), diffusion=None, n_draws=200, leads=False).estimate(
-            make_panel(y, one_treated(20, 10, 6)), seed
-        )
-        after = found.path[found.path["treated"]]
-        inside.append(((after["effect_low"] <= 0) & (after["effect_high"] >= 0)).mean())
-        low, high = found.att.interval()
-        means.append(low <= 0 <= high)
-        p_values.append(found.placebo.p_value)
-    error = np.std(inside) / np.sqrt(len(inside))
-    assert abs(np.mean(inside) - 0.9) < 2.6 * error
-    assert abs(np.mean(means) - 0.9) < 2.6 * np.sqrt(0.09 / len(means))
-    assert abs(np.mean(np.array(p_values) <= 0.5) - 0.5) < 2.6 * np.sqrt(0.25 / len(means))
+    for seed in range(30):
+        panel = make_panel(make_outcomes(100 + seed, n=20, t=10), one_treated(20, 10, 6))
+        own, placebos = panel_paths(panel, TwoWay(), many=False, random_state=seed)
+        law = fit_error_law(placebos, 1.0, None, seed)
+        wanted = averages(own.error, own.first, np.ones(1))
+        bands = placebo_bands(law, wanted, law.draws(own, 200))
+        for family, found in (("period", inside), ("att", means)):
+            low, high = bands.interval(family, 0.9)
+            error = wanted.of(family, own.error)
+            found.append(((low <= error) & (error <= high)).mean())
+        p_values.append(rank_p_value(ratios(own)[0], ratios(placebos)))
+    assert abs(np.mean(inside) - 0.9) < 2.6 * np.std(inside) / np.sqrt(30)
+    assert abs(np.mean(means) - 0.9) < 2.6 * np.sqrt(0.09 / 30)
+    assert np.mean(np.array(p_values) <= 0.2) < 0.2 + 2.6 * np.sqrt(0.16 / 30)
 
 
 def test_order_and_names_of_units_do_not_matter(make_panel, make_outcomes):
@@ -110,8 +116,8 @@ def test_labels_of_periods_do_not_matter(make_panel, make_outcomes):
 
 
 def test_seeds_and_workers(make_panel, make_outcomes):
-    quick = DiffusionSettings(n_steps=20, hidden_dim=16)
-    ours = PanelDiffusion(base=TwoWay(), diffusion=quick, n_draws=200)
+    quick = DiffusionSettings(n_steps=10, hidden_dim=16, n_sampling_steps=4)
+    ours = PanelDiffusion(base=TwoWay(), diffusion=quick, n_draws=100, leads=False)
     panel = make_panel(make_outcomes(5, n=26), one_treated(26, 14, 9))
     a, b, c = ours.estimate(panel, 1), ours.estimate(panel, 1, n_jobs=2), ours.estimate(panel, 2)
     assert np.array_equal(a.draws, b.draws)
@@ -184,10 +190,14 @@ def test_a_frame_is_refused(make_panel, make_outcomes):
 
 
 def test_a_placebo_has_no_part_in_its_own_band(make_panel, make_outcomes):
-    y, first = make_outcomes(10), one_treated(24, 14, 9)
-    a = PLAIN.estimate(make_panel(y, first)).placebo
-    y[5, 9:] += 50.0 * np.arange(1, 6)
-    b = PLAIN.estimate(make_panel(y, first)).placebo
-    bands = [p.gaps[(p.gaps["unit"] == 5) & (p.gaps["event_time"] >= 0)] for p in (a, b)]
-    width = [(g["high"] - g["low"]).to_numpy() for g in bands]
-    np.testing.assert_allclose(*width, rtol=1e-6)
+    panel = make_panel(make_outcomes(10), one_treated(24, 14, 9))
+    placebos = panel_paths(panel, TwoWay(), many=False)[1]
+    other = placebos.error.copy()
+    other[4] *= -1.3
+    found = [
+        measure(fit_error_law(replace(placebos, error=e), 1.0, None, 0), 0.9)
+        for e in (placebos.error, other)
+    ]
+    np.testing.assert_allclose(found[0].low[4], found[1].low[4])
+    np.testing.assert_allclose(found[0].high[4], found[1].high[4])
+    assert not np.allclose(found[0].low[5], found[1].low[5])

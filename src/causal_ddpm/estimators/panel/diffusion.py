@@ -37,6 +37,7 @@ from causal_ddpm.estimators.panel.clustered import (
     ClusterInference,
     clustered_effects,
 )
+from causal_ddpm.estimators.panel.conformal import Stretch
 from causal_ddpm.estimators.panel.effect import BaseRecord, PanelEffect
 from causal_ddpm.estimators.panel.error_law import fit_error_law
 from causal_ddpm.estimators.panel.leads import lead_panel
@@ -59,12 +60,16 @@ from causal_ddpm.estimators.panel.tables import (
 )
 from causal_ddpm.nuisance.panel.base import PanelBase
 from causal_ddpm.nuisance.panel.choose import choose_base
+from causal_ddpm.nuisance.panel.two_way import TwoWay
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
 MANY_TREATED = 10
 """Treated clusters from which on clusters tell standard errors."""
+
+MANY_TARGETS = 200
+"""Treated units above which weights or loadings for each of them would take too long."""
 
 SHORT_PAST = 5
 FEW_DONORS = 10
@@ -161,7 +166,9 @@ class PanelDiffusion:
         progress("choice of the base", 0.0)
         base, chosen = self._base(panel, seed_sequence(seed, "base"))
         told, rest = within(progress, 0.35, 0.9), within(progress, 0.9, 1.0)
-        c, measured = self._counterfactual(panel, base, many, seed, n_jobs, told)
+        c = self._counterfactual(panel, base, many, seed, n_jobs, told)
+        measured = measure(c.law, self.level)
+        c = replace(c, cell_stretch=measured.cell, average_stretch=measured.average)
         clustered = None
         if many:
             clustered = clustered_effects(
@@ -184,15 +191,18 @@ class PanelDiffusion:
 
     def _base(self, panel: PanelData, seed: np.random.SeedSequence) -> tuple[PanelBase, BaseRecord]:
         """The base and the record of its choice."""
-        columns = ["candidate", "error", "std_error", "weight"]
-        if self.base != "auto":
-            assert not isinstance(self.base, str)
-            row = pd.DataFrame([(self.base.name, np.nan, np.nan, 1.0)], columns=columns)
-            return self.base, BaseRecord(self.base.name, row, "It was given.", self.base)
+        if not isinstance(self.base, str):
+            return self.base, _only(self.base, "It was given.")
+        n_treated = int((~panel.is_control).sum())
+        if n_treated > MANY_TARGETS:
+            return TwoWay(), _only(
+                TwoWay(), f"{n_treated:,} treated units are more than {MANY_TARGETS}, above which "
+                "bases with weights for each of them are not tried; give one as base to have it.",
+            )  # fmt: skip
         chosen = choose_base(untreated_cells(panel), seed)
         rows = [(r.name, r.rmse, r.std_error, r.weight) for r in chosen.candidates]
         rows = rows or [(chosen.base.name, np.nan, np.nan, 1.0)]
-        table = pd.DataFrame(rows, columns=columns)
+        table = pd.DataFrame(rows, columns=["candidate", "error", "std_error", "weight"])
         return chosen.base, BaseRecord(chosen.base.name, table, chosen.reason, chosen.base)
 
     def _counterfactual(
@@ -204,7 +214,7 @@ class PanelDiffusion:
         n_jobs: int,
         progress: Progress,
         moved: Codes | None = None,
-    ) -> tuple[Counterfactual, Measured]:
+    ) -> Counterfactual:
         """Placebos, the law of errors, and draws of the treated units' errors.
 
         ``moved`` says by how many periods treatment is pretended to begin earlier.
@@ -220,11 +230,10 @@ class PanelDiffusion:
             draws = draws - draws.mean(axis=1, keepdims=True)
         asked = _averages(panel, own, moved)
         bands = Bands({}, {}, {}) if many else placebo_bands(law, asked, draws)
-        measured = measure(law, self.level)
+        plain = Stretch(1.0, self.level, self.level)
         return Counterfactual(
-            panel, own, law.placebos, law, draws, asked, bands, measured.cell, measured.average,
-            self.level,
-        ), measured  # fmt: skip
+            panel, own, law.placebos, law, draws, asked, bands, plain, plain, self.level
+        )
 
     def _cluster_bands(
         self, c: Counterfactual, clustered: ClusteredEffects, seed: np.random.SeedSequence
@@ -247,7 +256,7 @@ class PanelDiffusion:
             return None
         plain = replace(self, diffusion=None)
         part, moved = earlier
-        return plain._counterfactual(part, base, False, seed, n_jobs, progress, moved)[0]
+        return plain._counterfactual(part, base, False, seed, n_jobs, progress, moved)
 
     # -- the record ------------------------------------------------------------------------
     def _effect(
@@ -286,6 +295,12 @@ class PanelDiffusion:
             pre_fit_error=float(root_mean_square(c.own.gap[before][None])[0]),
             notes=notes, assumptions=ASSUMPTIONS, details=_details(c),
         )  # fmt: skip
+
+
+def _only(base: PanelBase, why: str) -> BaseRecord:
+    """The record of a base that was not compared with others."""
+    row = {"candidate": [base.name], "error": [np.nan], "std_error": [np.nan], "weight": [1.0]}
+    return BaseRecord(base.name, pd.DataFrame(row), why, base)
 
 
 def _spread(panel: PanelData) -> float:
