@@ -60,13 +60,16 @@ def test_effects_and_placebos_are_printed_and_written(command, table, tmp_path):
     assert "90 % interval" in out
     assert "On 5 placebo paths (20 cells) the 90% band covered" in out
     assert "none below 0.167 is possible" in out
-    assert "Root mean squared gap before treatment" in out
+    for check in ("Fit before treatment", "Placebo in space", "Placebo in time", "Donors"):
+        assert f"\n{check}" in out
     assert "…" not in out
     assert "Few controls: 5" in err
     found = json.loads(out_json.read_text())
     assert found["effect"]["placebo"]["n_placebos"] == 5
     assert found["panel"]["treatment"].startswith("treated from 2007 on: state 0")
     assert found["methods"] is None
+    assert "donors" in found["diagnostics"]["parts"]
+    assert "pretrends" in found["diagnostics"]["left_out"]
     assert found["provenance"]["source"] == "states.csv"
     att = found["effect"]["att"][0]
     shown = f"{att['value']:.0f}".replace("-", "\N{MINUS SIGN}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from causal_ddpm.cli.terminal import console, print_frame, warn
 from causal_ddpm.core.files import write_text
 from causal_ddpm.evaluation.panel.analysis import PanelAnalysis
+from causal_ddpm.evaluation.panel.diagnose import TITLES
 from causal_ddpm.report import panel as page, panel_prose
 from causal_ddpm.report.panel_tables import effects_frame, methods_frame
 
@@ -31,9 +32,9 @@ def show(analysis: PanelAnalysis, files: Sequence[Path] = ()) -> None:
     out.print(f"Effect of {treatment} on {analysis.outcome_label}")
     out.print(panel_prose.lede(analysis.panel))
     print_frame(out, effects_frame(effect, analysis.truth), analysis.level)
-    out.print(f"Placebos   {effect.placebo.sentence()}")
-    out.print(f"Before     Root mean squared gap before treatment {effect.pre_fit_error:.4g}.")
-    out.print(f"Base       {effect.base.name}. {effect.base.why}")
+    out.print(f"Placebos: {effect.placebo.sentence()}")
+    out.print(f"Base: {effect.base.name}. {effect.base.why}")
+    out.print("\n".join(_checks(analysis)))
     if analysis.methods is not None:
         out.print("\nThe ATT by other methods")
         print_frame(out, methods_frame(analysis.methods), analysis.level)
@@ -44,3 +45,9 @@ def show(analysis: PanelAnalysis, files: Sequence[Path] = ()) -> None:
     for path in files:
         out.print(f"Wrote {path}")
     warn(panel_prose.warnings(analysis))
+
+
+def _checks(analysis: PanelAnalysis) -> list[str]:
+    """Diagnostics, one paragraph each; cautions are told as warnings."""
+    found = analysis.diagnostics.parts
+    return [f"{TITLES[name]}: {part.words}" for name, part in found.items() if name != "cautions"]

@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from causal_ddpm.baselines.base import Baseline
 from causal_ddpm.baselines.panel.registry import panel_baselines
@@ -22,15 +22,8 @@ from causal_ddpm.estimators.panel.diffusion import PanelDiffusion
 from causal_ddpm.estimators.panel.effect import PanelEffect
 from causal_ddpm.evaluation.analysis import plain
 from causal_ddpm.evaluation.panel.comparison import PanelComparison, compare_panel
+from causal_ddpm.evaluation.panel.diagnose import PanelDiagnostics, diagnose_panel
 from causal_ddpm.evaluation.provenance import Provenance, Source
-
-
-class Part(Protocol):
-    """A record inside the analysis."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything, JSON-ready."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +36,8 @@ class PanelAnalysis:
     source : Source
     effect : PanelEffect
         Ours, with its placebos.
-    diagnostics : Part or None
-        Trends before treatment, sensitivity, donors, placebos in time; None where left out.
+    diagnostics : PanelDiagnostics
+        Trends before treatment, sensitivity, donors, placebos in space and time.
     methods : PanelComparison or None
         What other methods say; None where they were left out.
     provenance : Provenance
@@ -53,7 +46,7 @@ class PanelAnalysis:
     panel: PanelData
     source: Source
     effect: PanelEffect
-    diagnostics: Part | None
+    diagnostics: PanelDiagnostics
     methods: PanelComparison | None
     provenance: Provenance
 
@@ -94,8 +87,8 @@ class PanelAnalysis:
                 "fingerprint": panel.fingerprint,
             },
             "effect": self.effect.to_dict(),
-            "diagnostics": _part(self.diagnostics),
-            "methods": _part(self.methods),
+            "diagnostics": self.diagnostics.to_dict(),
+            "methods": None if self.methods is None else self.methods.to_dict(),
             "assumptions": self.effect.assumptions,
             "notes": self.notes,
             "simulated": None if self.truth is None else self.truth.to_dict(),
@@ -143,15 +136,20 @@ def analyse_panel(
     asked = None if methods is None else [m.name for m in panel_baselines(methods)]
     clock = time.perf_counter(), time.process_time()
     effect = estimator.estimate(panel, random_state, n_jobs, within(progress, 0.0, 0.6))
+    found = diagnose_panel(
+        panel, effect, effect.base.learner, random_state, n_jobs, within(progress, 0.6, 0.8)
+    )
     compared = None
     if asked is None or asked:
         told = within(progress, 0.8, 1.0)
-        compared = compare_panel(panel, methods, random_state, effect=effect, progress=told)
+        compared = compare_panel(
+            panel, methods, random_state, effect=effect, n_jobs=n_jobs, progress=told
+        )
     seconds = time.perf_counter() - clock[0], time.process_time() - clock[1]
     settings = {**_settings(estimator), "methods": "all" if asked is None else asked}
     made = Provenance.now(source.name, panel.fingerprint, random_state, settings, seconds)
     progress("done", 1.0)
-    return PanelAnalysis(panel, source, effect, None, compared, made)
+    return PanelAnalysis(panel, source, effect, found, compared, made)
 
 
 def _settings(estimator: PanelDiffusion) -> Mapping[str, Any]:
@@ -164,7 +162,3 @@ def _settings(estimator: PanelDiffusion) -> Mapping[str, Any]:
         "level": estimator.level,
         "inference": estimator.inference,
     }
-
-
-def _part(part: Part | None) -> dict[str, Any] | None:
-    return None if part is None else part.to_dict()

@@ -160,7 +160,7 @@ def diagnose_panel(
             "the effect does not carry its base", "a base to refit",
             "Pass base=, for example TwoWay().",
         )  # fmt: skip
-    asked = _Asked(panel, effect, base, seed, n_jobs, progress)
+    asked = _Asked(panel, effect, base, seed, n_jobs)
     parts: dict[str, Diagnostic] = {}
     left_out: dict[str, str] = {}
     makers: dict[str, Callable[[], Diagnostic]] = {
@@ -192,7 +192,6 @@ class _Asked:
     base: PanelBase
     seed: Seed
     n_jobs: int
-    progress: Progress
 
     @property
     def _few(self) -> bool:
@@ -208,9 +207,7 @@ class _Asked:
                 "in the event study are placebos in time."
             )
         att = float(self.effect.att.value)
-        return placebo_in_time(
-            self.panel, self.base, None, att, self.seed, self.n_jobs, self.progress
-        )
+        return placebo_in_time(self.panel, self.base, None, att, self.seed, self.n_jobs)
 
     def donors(self) -> Diagnostic:
         if not self._few:
