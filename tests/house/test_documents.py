@@ -21,6 +21,7 @@ PAGES = (
     "docs/inference.md",
     "docs/own_study.md",
     "docs/did_experiment.md",
+    "docs/compare.md",
 )
 
 
