@@ -84,10 +84,9 @@ def test_the_bound_where_an_interval_begins_to_hold_zero():
     assert smallest_bound(lambda m: (1.0, 2.0), 1.0) == np.inf
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_smoothness_is_the_interval_of_the_library(seed):
+def test_smoothness_is_the_interval_of_the_library():
     pytest.importorskip("diff_diff")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     a = rng.normal(size=(5, 5))
     values, cov = 0.3 * rng.normal(size=5), a @ a.T / 50 + 0.01 * np.eye(5)
     weights = rng.dirichlet(np.ones(2))
@@ -140,10 +139,10 @@ def test_smoothness_covers_where_trends_bend_as_much_as_allowed():
     delta = 0.3 * (times + 1) + m * np.where(times >= 0, (times + 1) * (times + 2) / 2, 0.0)
     a = rng.normal(size=(6, 6)) / 5
     cov, hit = a @ a.T + 0.01 * np.eye(6), []
-    for draw in rng.multivariate_normal(delta, cov, 500):
+    for draw in rng.multivariate_normal(delta, cov, 250):
         low, high = SmoothnessPath.of(draw, cov, 4, np.full(2, 0.5)).interval(m)
         hit.append(low <= 0 <= high)
-    assert np.mean(hit) >= 0.95 - 2.6 * np.sqrt(0.95 * 0.05 / 500)
+    assert np.mean(hit) >= 0.95 - 2.6 * np.sqrt(0.95 * 0.05 / 250)
 
 
 def test_record_and_words_of_a_robust_effect():

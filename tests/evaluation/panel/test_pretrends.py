@@ -22,9 +22,9 @@ def covariance(p=7, seed=1):
     return 0.01 * (a @ a.T + np.eye(p))
 
 
-def study(values, cov, times=TIMES):
+def study(values, cov, times=TIMES, df=None):
     account = Account("ATT by event time", "treated cells", "made up", 100)
-    return reported_estimate(account, values, cov, [str(k) for k in times])
+    return reported_estimate(account, values, cov, [str(k) for k in times], df=df)
 
 
 def panel_of(n_treated=12, n=40, n_periods=10, start=6, seed=0, noise=1.0):
@@ -70,16 +70,22 @@ def test_power_is_the_level_without_a_trend_and_grows():
     assert powers[0] < powers[1] < powers[2] < powers[5]
 
 
-def test_estimated_covariance_keeps_the_size():
-    """Hotelling's law; a chi-squared one would reject twice as often."""
-    rejected = {"ours": 0, "chi": 0}
-    for seed in range(120):
-        panel = panel_of(seed=seed, n_treated=8, n=30)
-        test = pretrend_test(clustered_effects(panel).event_study, panel)
-        rejected["ours"] += not test.passed
-        rejected["chi"] += test.wald > chi2.ppf(0.95, test.n_coefficients)
-    assert rejected["ours"] <= 12
-    assert rejected["chi"] >= 1.5 * rejected["ours"]
+def test_estimated_covariance_keeps_size_and_power():
+    """Hotelling's law; a chi-squared one would reject far too often."""
+    cov, nu, rng = covariance(), 10, np.random.default_rng(2)
+    trend = pretrend_test(study(np.ones(7), cov, df=nu)).trends[0]
+    found = np.zeros(3)
+    for _ in range(500):
+        noise = rng.multivariate_normal(np.zeros(7), cov, nu + 1)
+        estimated = noise[1:].T @ noise[1:] / nu
+        quiet = pretrend_test(study(noise[0], estimated, df=nu))
+        tilted = noise[0] + trend.slope * (np.array(TIMES) + 1)
+        loud = pretrend_test(study(tilted, estimated, df=nu))
+        found += [not quiet.passed, quiet.wald > chi2.ppf(0.95, 4), not loud.passed]
+    share = found / 500
+    assert share[0] == pytest.approx(0.05, abs=0.03)
+    assert share[1] > 0.15
+    assert share[2] == pytest.approx(0.5, abs=0.07)
 
 
 def test_response_of_two_way_imputation_is_the_distance_from_the_mean_before():

@@ -113,22 +113,12 @@ def _short_past(panel: PanelData, effect: PanelEffect | None) -> Caution | None:
 
 def _few_donors(panel: PanelData, effect: PanelEffect | None) -> Caution | None:
     n = int(panel.is_control.sum())
-    if not 0 < n < FEW_DONORS:
+    if n >= FEW_DONORS:
         return None
     return Caution(
         "few donors", f"{n} never treated {'unit' if n == 1 else 'units'}",
         f"placebo p-values cannot fall below {1 / (1 + n):.2g} and bands lean on a law of errors",
         f"fewer than {FEW_DONORS} placebos say little about the tails of the errors",
-    )  # fmt: skip
-
-
-def _no_controls(panel: PanelData, effect: PanelEffect | None) -> Caution | None:
-    if panel.is_control.any():
-        return None
-    return Caution(
-        "no controls", "every unit is treated in the end",
-        "units not treated yet are the comparison, and late periods carry no effect",
-        "nothing shows what untreated outcomes would have been once all are treated",
     )  # fmt: skip
 
 
@@ -146,7 +136,7 @@ def _one_treated(panel: PanelData, effect: PanelEffect | None) -> Caution | None
 
 def _mostly_treated(panel: PanelData, effect: PanelEffect | None) -> Caution | None:
     share = 1 - float(panel.is_control.mean())
-    if share <= MOST_TREATED or not panel.is_control.any():
+    if share <= MOST_TREATED:
         return None
     return Caution(
         "mostly treated", f"{share:.0%} of units are treated",
@@ -249,6 +239,6 @@ def _units(n: int) -> str:
 Rule = Callable[[PanelData, PanelEffect | None], Caution | None]
 
 RULES: Sequence[Rule] = (
-    _one_treated, _short_past, _few_donors, _no_controls, _mostly_treated, _short_panel,
+    _one_treated, _short_past, _few_donors, _mostly_treated, _short_panel,
     _staggered, _outside_range, _anticipation, _missing, _few_clusters,
 )  # fmt: skip
