@@ -43,6 +43,8 @@ PEERS = (SDID, "SC", "MC-NNM", "DID", RIDGE)
 AVERAGED = ("SC", SDID, "MC-NNM", RIDGE)
 LEVEL = 0.9
 TARGETS = {"RMSPE / SDID": 1.02, "pooled coverage": (0.85, 0.95), "Monte Carlo errors": 2.6}
+RECORDED = {"prop99": 49.5, "basque": 1.69, "cps_log_wage": 0.243, "mpdta": 0.92}
+"""Interval scores of SDID's placebo band, recorded before with another reading of quantiles."""
 SOURCE = Path(__file__).resolve().parents[2] / "shared" / "peers" / "panels.py"
 
 
@@ -260,6 +262,9 @@ def verdicts(rows: pd.DataFrame) -> pd.DataFrame:
          "found": f"{int(better.sum())} of {len(better)}: " + _listed({
              name: f"{band.loc[name, 'interval score']:.3g} against "
              f"{sdid.loc[name, 'interval score']:.3g}" for name in band.index})},
+        {"asked": "the same, against the figures recorded before", "of": method,
+         "found": f"{int((band['interval score'] < pd.Series(RECORDED)[band.index]).sum())} of "
+         f"{len(band)}: " + _listed({name: f"{RECORDED[name]:g}" for name in band.index})},
         {"asked": "pooled cell coverage .85 to .95", "of": method, "found": f"{pooled:.3f}"},
         {"asked": "coverage within 2.6 errors of .90", "of": method,
          "found": f"{int(inside.sum())} of {len(inside)}"},
