@@ -117,6 +117,13 @@ _HOMES = {
     "causal_ddpm.evaluation.twin.fit": ["TwinSettings"],
     "causal_ddpm.evaluation.panel.analysis": ["PanelAnalysis", "analyse_panel"],
     "causal_ddpm.evaluation.panel.comparison": ["PanelComparison", "compare_panel"],
+    "causal_ddpm.evaluation.panel.diagnose": ["PanelDiagnostics", "diagnose_panel"],
+    "causal_ddpm.evaluation.panel.bacon": ["bacon_weights"],
+    "causal_ddpm.evaluation.panel.honest": ["honest_did"],
+    "causal_ddpm.evaluation.panel.placebo_space": ["placebo_in_space"],
+    "causal_ddpm.evaluation.panel.placebo_time": ["placebo_in_time"],
+    "causal_ddpm.evaluation.panel.pretrends": ["pretrend_test"],
+    "causal_ddpm.baselines.honest_did": ["universal_event_study"],
     "causal_ddpm.evaluation.recovery.api": ["recover"],
     "causal_ddpm.evaluation.recovery.report": ["Recovery"],
     "causal_ddpm.evaluation.factorial": [
@@ -308,10 +315,19 @@ if TYPE_CHECKING:
         PanelAnalysis as PanelAnalysis,
         analyse_panel as analyse_panel,
     )
+    from causal_ddpm.evaluation.panel.bacon import bacon_weights as bacon_weights
     from causal_ddpm.evaluation.panel.comparison import (
         PanelComparison as PanelComparison,
         compare_panel as compare_panel,
     )
+    from causal_ddpm.evaluation.panel.diagnose import (
+        PanelDiagnostics as PanelDiagnostics,
+        diagnose_panel as diagnose_panel,
+    )
+    from causal_ddpm.evaluation.panel.honest import honest_did as honest_did
+    from causal_ddpm.evaluation.panel.placebo_space import placebo_in_space as placebo_in_space
+    from causal_ddpm.evaluation.panel.placebo_time import placebo_in_time as placebo_in_time
+    from causal_ddpm.evaluation.panel.pretrends import pretrend_test as pretrend_test
     from causal_ddpm.evaluation.recovery.api import recover as recover
     from causal_ddpm.evaluation.recovery.did import (
         DIDRecovery as DIDRecovery,
