@@ -163,6 +163,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 # The same table once more, for type checkers and editors, which read no dictionaries; a test
 # keeps the two equal.
 if TYPE_CHECKING:
+    from causal_ddpm.baselines.honest_did import universal_event_study as universal_event_study
     from causal_ddpm.baselines.panel.registry import panel_baselines as panel_baselines
     from causal_ddpm.core.aliases import (
         AliasStructure as AliasStructure,
