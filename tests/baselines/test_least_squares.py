@@ -5,6 +5,7 @@ import pytest
 import statsmodels.api as sm
 
 from causal_ddpm.baselines.least_squares import OLS, DifferenceInMeans, InteractedOLS
+from causal_ddpm.core.errors import ConvergenceError
 from causal_ddpm.core.estimand import ATE, ATT, ATU, DoseResponse
 
 SLOPE = DoseResponse([12], derivative=True)
@@ -89,3 +90,11 @@ def test_standard_error_of_the_interacted_regression_knows_that_units_are_a_samp
     values, errors = np.array(found).T
     assert np.mean(errors) / np.std(values) == pytest.approx(1.0, abs=0.2)
     assert abs(values.mean() - 1.0) < 3 * values.std() / np.sqrt(80)
+
+
+def test_a_confounder_that_varies_in_one_arm_only_is_refused_by_products(simulated, roles):
+    frame = simulated(200)
+    frame["region"] = np.where(frame["d"] == 1, "north", frame["region"])
+    with pytest.raises(ConvergenceError, match="does not vary in one of the arms"):
+        InteractedOLS().estimate(roles(frame), ATE())
+    assert np.isfinite(OLS().estimate(roles(frame), ATE()).std_error)

@@ -8,6 +8,7 @@ from statsmodels.treatment.treatment_effects import TreatmentEffect
 
 from causal_ddpm.baselines.weighting import IPW
 from causal_ddpm.core.data import CausalData
+from causal_ddpm.core.errors import OverlapError
 from causal_ddpm.core.estimand import ATE, ATT, ATU
 
 
@@ -49,6 +50,13 @@ def test_standard_error_is_that_of_the_bootstrap(simulated, roles):
         for _ in range(200)
     ]
     assert IPW().estimate(roles(frame), ATE()).std_error == pytest.approx(np.std(draws), rel=0.2)
+
+
+def test_groups_that_do_not_overlap_are_refused():
+    x = np.linspace(-1, 1, 60)
+    frame = pd.DataFrame({"d": (x > 0).astype(int), "y": x**2, "x": x})
+    with pytest.raises(OverlapError, match="propensities are zero or one"):
+        IPW().estimate(CausalData(frame, "d", "y", ["x"]), ATE())
 
 
 def test_a_row_that_carries_its_arm_is_named():

@@ -32,6 +32,7 @@ from causal_ddpm.baselines.cross_section import (
     variance_of_mean,
 )
 from causal_ddpm.core.data import CausalData
+from causal_ddpm.core.errors import ConvergenceError
 from causal_ddpm.core.estimand import Estimand
 from causal_ddpm.core.estimate import Estimate
 from causal_ddpm.core.random import Seed
@@ -157,6 +158,12 @@ def _fit(vcov: Variance, data: CausalData, x: Array | None) -> tuple[Array, Arra
             ssc=pyfixest.ssc(k_adj=not textbook, G_adj=not textbook),
         )
         coef, cov = fit.coef().to_numpy(), np.asarray(fit._vcov)
+    if len(coef) < 2 + len(names):
+        raise ConvergenceError(
+            f"{len(names) + 2 - len(coef)} columns of the regression are sums of others: some "
+            "confounder does not vary in one of the arms, or the treatment follows from them. "
+            "Expected confounders that vary in both arms; drop or merge those that do not."
+        )
     n = data.weights.sum() if data.weights_type == "frequency" else np.sum(data.weights > 0)
     free = float(n - len(coef))
     if data.clusters is not None:

@@ -34,11 +34,14 @@ from causal_ddpm.baselines.cross_section import (
     variance_of_mean,
 )
 from causal_ddpm.core.data import CausalData
+from causal_ddpm.core.errors import OverlapError
 from causal_ddpm.core.estimand import Estimand
 from causal_ddpm.core.estimate import Estimate
 from causal_ddpm.core.random import Seed
 from causal_ddpm.core.reported import reported_estimate
 
+_CERTAIN = 1e-6
+"""A mean of e (1 - e) below this: the logistic fit has diverged, nobody is comparable."""
 HEAVY = 0.05
 """A row that carries more than this share of its arm deserves a word."""
 
@@ -65,7 +68,8 @@ class IPW(CrossSectionBaseline):
         hessian = (z * (data.weights * e * (1 - e))[:, None]).T @ z / data.n
         gradient = (slope1 * part1 - slope0 * part0) @ z / data.n
         score = z * (data.weights * (data.treatment - e))[:, None]
-        phi = w1 * part1 - w0 * part0 + score @ np.linalg.solve(hessian, gradient)
+        with listening(self.library):
+            phi = w1 * part1 - w0 * part0 + score @ np.linalg.solve(hessian, gradient)
         details, notes = self._diagnostics(data, w1, w0)
         g = data.clusters
         return reported_estimate(
@@ -79,7 +83,13 @@ class IPW(CrossSectionBaseline):
         with listening(self.library):
             family = api.families.Binomial()
             model = api.GLM(data.treatment, z, family=family, freq_weights=data.weights)
-            return np.asarray(model.fit().predict(z))
+            e = np.asarray(model.fit().predict(z))
+        if np.mean(e * (1 - e)) < _CERTAIN:
+            raise OverlapError(
+                "All propensities are zero or one: the confounders tell the groups apart. "
+                "Expected rows of both groups at comparable values of the confounders."
+            )
+        return e
 
     @staticmethod
     def _diagnostics(data: CausalData, w1: Array, w0: Array) -> tuple[dict[str, Any], list[str]]:
