@@ -115,6 +115,14 @@ def test_labels_of_periods_do_not_matter(make_panel, make_outcomes):
     assert b.by_cohort.labels == ("2035",)
 
 
+def test_a_seed_settles_everything(make_panel, make_outcomes):
+    panel = make_panel(make_outcomes(5), one_treated(24, 14, 9))
+    a, b, c = (PLAIN.estimate(panel, seed) for seed in (1, 1, 2))
+    assert np.array_equal(a.draws, b.draws)
+    assert not np.array_equal(a.draws, c.draws)
+
+
+@pytest.mark.slow
 def test_seeds_and_workers(make_panel, make_outcomes):
     quick = DiffusionSettings(n_steps=10, hidden_dim=16, n_sampling_steps=4)
     ours = PanelDiffusion(base=TwoWay(), diffusion=quick, n_draws=100, leads=False)

@@ -91,10 +91,9 @@ class ErrorLaw:
         if self.law is None or self.whole is None:
             return np.zeros((len(which), n_draws, self.placebos.error.shape[1]))
         history, seed = self.placebos.history[which], seed_sequence(self.seed, "placebos")
-        network = self.law.again(np.ones(len(self.placebos), dtype=bool)) is None
         v = (
             self.law.held_out(history, which, n_draws, seed)
-            if network
+            if self.law.is_network
             else self.law.sample(history, n_draws, seed)
         )
         scale = self.whole.of(history[:, :SCALE_COLUMNS])
@@ -116,14 +115,13 @@ class ErrorLaw:
             return np.zeros((len(which), n_draws, paths.error.shape[1]))
         history, seed = paths.history[which], seed_sequence(self.seed, "without")
         z = paths.history[:, :SCALE_COLUMNS]
-        scale = fit_path_scale(paths.error[~rows], z[~rows]).of(z[which])
-        plain = self.law.again(~rows)
-        v = (
-            self.law.held_out(history, which, n_draws, seed)
-            if plain is None
-            else plain.sample(history, n_draws, seed)
-        )
-        return scale[:, None, None] * v
+        scale = fit_path_scale(paths.error[~rows], z[~rows])
+        if self.law.is_network:
+            v = self.law.held_out(history, which, n_draws, seed)
+        else:
+            others = paths.error[~rows] / scale.of(z[~rows])[:, None]
+            v = self.law.again(others, seed).sample(history, n_draws, seed)
+        return scale.of(z[which])[:, None, None] * v
 
 
 def _shuffled(v: Array, seed: np.random.SeedSequence) -> Array:

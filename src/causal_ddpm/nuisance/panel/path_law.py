@@ -112,8 +112,6 @@ class PathLaw:
         Learnt without fold k.
     fold : ndarray of int, shape (P,)
         Fold of each path.
-    paths : ndarray, shape (P, H)
-        v, gaps filled.
     scores : dict
         Mean energy score of each law that was tried.
     why : str
@@ -125,7 +123,6 @@ class PathLaw:
     law: PathDraws
     without: tuple[PathDraws, ...]
     fold: NDArray[np.int64]
-    paths: Array
     scores: dict[str, float]
     why: str
     report: dict[str, Any] = field(default_factory=dict)
@@ -134,18 +131,18 @@ class PathLaw:
         """Draws for units outside the placebos, shape (n, n_samples, H)."""
         return self.law.sample(history, n_samples, random_state)
 
-    def again(self, rows: Mask) -> PathDraws | None:
-        """The same plain law of some of the paths; None for a network, which is not trained again.
+    @property
+    def is_network(self) -> bool:
+        """Whether the law is one that is not learnt again."""
+        return isinstance(self.law, DiffusionPaths)
 
-        Parameters
-        ----------
-        rows : ndarray of bool, shape (P,)
-        """
-        if isinstance(self.law, DiffusionPaths):
-            return None
-        return SeenPaths(self.paths[rows]) if isinstance(self.law, SeenPaths) else (
-            gaussian_paths(self.paths[rows])
-        )  # fmt: skip
+    def again(self, paths: Array, random_state: Seed = None) -> PathDraws:
+        """The same kind of plain law, of other paths (P, H); NaN where an error is not known."""
+        paths = np.clip(paths, -_CLIP, _CLIP)
+        normal = gaussian_paths(paths)
+        if isinstance(self.law, SeenPaths):
+            return SeenPaths(normal.filled(paths, random_state))
+        return normal
 
     def held_out(
         self, history: Array, which: NDArray[np.int64], n_samples: int, random_state: Seed = None
@@ -211,7 +208,7 @@ def fit_path_law(
     best = _preferred(scores)
     names = [laws[-1].name for laws in tried]
     return PathLaw(
-        tried[best][-1], tuple(tried[best][:-1]), fold, full,
+        tried[best][-1], tuple(tried[best][:-1]), fold,
         {name: float(score.mean()) for name, score in zip(names, scores, strict=True)},
         _reason(best, names, scores, n_units), report,
     )  # fmt: skip
