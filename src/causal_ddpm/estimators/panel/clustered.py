@@ -94,7 +94,7 @@ class ClusterInference:
     target: Target = "sample"
     variance: Variance = "jackknife"
     n_leads: int | None = None
-    max_fits: int = 200
+    max_fits: int = 50
 
     def __post_init__(self) -> None:
         for name, kinds in (("target", Target), ("variance", Variance)):
