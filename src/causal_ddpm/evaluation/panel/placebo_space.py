@@ -104,9 +104,9 @@ class SpacePlacebo:
             text += " With so few controls no effect, however large, is significant at 5 %."
         if self.p_good_fit is not None and self.n_good_fit < self.n_placebos:
             text += (
-                f" Among the {self.n_good_fit} controls that are followed about as well before, "
-                f"the average effect has p = {self.p_good_fit:.2g} (not below "
-                f"{1 / (1 + self.n_good_fit):.2g})."
+                f" Among the {self.n_good_fit} controls that are followed about as well before "
+                f"(error at most {GOOD_FIT:g} times as large), the size of the average effect has "
+                f"p = {self.p_good_fit:.2g} (not below {1 / (1 + self.n_good_fit):.2g})."
             )
         return text
 
