@@ -170,10 +170,10 @@ def _methods(analysis: PanelAnalysis, methods: MethodTable) -> Section:
     rows = methods_frame(methods)
     words = panel_prose.captions(analysis)["methods"]
     level = {"Interval": f"{methods.level * 100:g} % interval"}
-    left_out = [f"{title} is left out: {reason}." for title, reason in methods.left_out.items()]
+    texts = [t for t in (methods.verdict, panel_prose.methods_left_out(methods)) if t]
     return Section(
         "What other methods say",
-        [panel_prose.typeset(text) for text in (methods.verdict, *left_out)],
+        [panel_prose.typeset(text) for text in texts],
         [figure(display, "methods", 1.0 + 0.36 * len(rows), words)],
         [table(rows.rename(columns=level), "method-table")],
     )

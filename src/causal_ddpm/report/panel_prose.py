@@ -163,22 +163,11 @@ def captions(analysis: PanelAnalysis) -> dict[str, str]:
     """What each figure shows and how to read it."""
     effect, placebo = analysis.effect, analysis.effect.placebo
     level, unit = f"{effect.level * 100:g} %", analysis.outcome_label
-    several = len(effect.by_cohort) > 1
-    mixed = (
-        " In each period the mean is over the units treated in it, so its composition changes as "
-        "cohorts join."
-        if several
-        else ""
-    )
-    levels = [f"{100 * float(v):g} %" for v in sorted(effect.fan["level"].unique())]
-    shaded = f"Shades hold {listed(levels)}"
     return {
         "map": "Every cell of the panel, the units treated first on top.",
         "means": f"Raw means of {unit} by first treated period, a dot where treatment starts; no "
         "model is behind them. Parallel lines before the dots are what comparisons over time need.",
-        "path": f"What was observed, and the path the treated would have taken untreated. {shaded} "
-        f"of its distribution period by period, the palest holds the whole path at once in "
-        f"{level} of panels.{mixed} Root mean squared gap before treatment: "
+        "path": f"{_path_words(effect)} Root mean squared gap before treatment: "
         f"{effect.pre_fit_error:.3g}.",
         "events": f"Effects by periods since treatment began: lines hold with {level} one by one, "
         "shaded bars all at once. Before treatment nothing should be found; what is found there "
@@ -198,6 +187,33 @@ def captions(analysis: PanelAnalysis) -> dict[str, str]:
         "coverage": f"How often the {placebo.level:.0%} band held what placebos really did, by "
         "periods since the pretended start; each placebo's own errors had no part in its band.",
     }  # fmt: skip
+
+
+def _path_words(effect: PanelEffect) -> str:
+    """How to read the path: in calendar time, or by event time where cohorts differ."""
+    level = f"{effect.level * 100:g} %"
+    if len(effect.by_cohort) > 1:
+        return (
+            "What was observed, and what would have been untreated, by periods since treatment, "
+            "every unit measured from its own mean before it. Later periods rest on the cohorts "
+            f"treated first. The darker band holds with {level} point by point, the paler all at "
+            "once."
+        )
+    levels = [f"{100 * float(v):g} %" for v in sorted(effect.fan["level"].unique())]
+    return (
+        "What was observed, and the path the treated would have taken untreated. Shades hold "
+        f"{listed(levels)} of its distribution period by period, the palest holds the whole path "
+        f"at once in {level} of panels."
+    )
+
+
+def methods_left_out(methods: MethodTable) -> str | None:
+    """Which methods have no answer, one clause a reason; None where all have one."""
+    titles: dict[str, list[str]] = {}
+    for title, reason in methods.left_out.items():
+        titles.setdefault(reason, []).append(title)
+    clauses = [f"{listed(names)} ({reason})" for reason, names in titles.items()]
+    return f"Left out: {'; '.join(clauses)}." if clauses else None
 
 
 def assumptions(analysis: PanelAnalysis) -> list[str]:

@@ -78,7 +78,7 @@ def test_the_table_of_quantiles_holds_both_worlds(analysis):
 
 def test_several_cohorts_have_captions_and_comparisons_of_their_own(make, counties):
     found = make.analysis_of(counties)
-    assert "composition changes" in panel_prose.captions(found)["path"]
+    assert "measured from its own mean before" in panel_prose.captions(found)["path"]
     card = dict(panel_prose.design(found))
     assert card["Compared with"].endswith("units treated later, until they are")
 
@@ -130,7 +130,7 @@ class TestMethods:
         spread = f"3 methods put the same effect between {MINUS}15.2 and {MINUS}6.5"
         assert spread in panel_prose.verdict(analysis)[2]
         assert spread in page
-        assert "Augmented &lt;control&gt; is left out: it has no covariates." in page
+        assert "Left out: Augmented &lt;control&gt; (it has no covariates)." in page
         assert "Callaway-Sant&#x27;Anna" in page
         assert "&amp;#x27;" not in page
 
