@@ -100,6 +100,7 @@ _HOMES = {
     "causal_ddpm.estimators.factorial_scores": ["factorial_scores"],
     "causal_ddpm.estimators.iv": ["anderson_rubin"],
     "causal_ddpm.estimators.lenth": ["LenthTest", "lenth_test"],
+    "causal_ddpm.estimators.panel.clustered": ["ClusterInference", "clustered_effects"],
     "causal_ddpm.estimators.panel.diffusion": ["PanelDiffusion"],
     "causal_ddpm.estimators.panel.effect": ["PanelEffect"],
     "causal_ddpm.estimators.spillover": ["spillover_effects"],
@@ -286,6 +287,10 @@ if TYPE_CHECKING:
     from causal_ddpm.estimators.factorial_scores import factorial_scores as factorial_scores
     from causal_ddpm.estimators.iv import anderson_rubin as anderson_rubin
     from causal_ddpm.estimators.lenth import LenthTest as LenthTest, lenth_test as lenth_test
+    from causal_ddpm.estimators.panel.clustered import (
+        ClusterInference as ClusterInference,
+        clustered_effects as clustered_effects,
+    )
     from causal_ddpm.estimators.panel.diffusion import PanelDiffusion as PanelDiffusion
     from causal_ddpm.estimators.panel.effect import PanelEffect as PanelEffect
     from causal_ddpm.estimators.spillover import spillover_effects as spillover_effects
