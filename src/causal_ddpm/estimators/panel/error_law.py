@@ -99,7 +99,14 @@ class ErrorLaw:
         scale = self.whole.of(history[:, :SCALE_COLUMNS])
         return scale[:, None, None] * _shuffled(v, seed)
 
-    def without(self, rows: Mask, which: Codes, n_draws: int) -> Array:
+    def network_draws(self, which: Codes, n_draws: int) -> Array | None:
+        """Standardised draws of placebos by networks that did not see them; None of a plain law."""
+        if self.law is None or not self.law.is_network:
+            return None
+        seed = seed_sequence(self.seed, "without")
+        return self.law.held_out(self.placebos.history[which], which, n_draws, seed)
+
+    def without(self, rows: Mask, which: Codes, n_draws: int, v: Array | None) -> Array:
         """Errors of placebos by what is learnt without some of them, (m, n_draws, H).
 
         Parameters
@@ -109,18 +116,18 @@ class ErrorLaw:
         which : ndarray of int, shape (m,)
             Paths to draw.
         n_draws : int
+        v : ndarray, shape (m, n_draws, H), or None
+            The :meth:`network_draws` of those paths.
         """
         paths = self.placebos
         if self.law is None:
             return np.zeros((len(which), n_draws, paths.error.shape[1]))
-        history, seed = paths.history[which], seed_sequence(self.seed, "without")
         z = paths.history[:, :SCALE_COLUMNS]
         scale = fit_path_scale(paths.error[~rows], z[~rows])
-        if self.law.is_network:
-            v = self.law.held_out(history, which, n_draws, seed)
-        else:
+        if v is None:
             others = paths.error[~rows] / scale.of(z[~rows])[:, None]
-            v = self.law.again(others, seed).sample(history, n_draws, seed)
+            seed = seed_sequence(self.seed, "without")
+            v = self.law.again(others, seed).sample(paths.history[which], n_draws, seed)
         return scale.of(z[which])[:, None, None] * v
 
 

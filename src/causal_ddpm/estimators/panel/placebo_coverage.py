@@ -76,11 +76,12 @@ def measure(law: ErrorLaw, level: float) -> Measured:
     known, levels = np.isfinite(error), sorted({*LEVELS, level})
     low, high = (np.empty((len(levels), *error.shape)) for _ in range(2))
     uniform = np.empty(len(which), dtype=bool)
+    v = law.network_draws(which, _DRAWS)
     for own in own_folds(paths.unit, law.seed):
         mine = own[which]
         if not mine.any():
             continue
-        draws = law.without(own, which, _DRAWS)
+        draws = law.without(own, which, _DRAWS, v)
         for k, each in enumerate(levels):
             stretch = calibrate(error[~mine], draws[~mine], each)
             central = Central.of(draws[mine], each)

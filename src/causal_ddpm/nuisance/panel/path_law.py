@@ -265,10 +265,17 @@ def _kappa(
     root: np.random.SeedSequence,
 ) -> float:
     """Share of the networks' conditional mean that paths they did not see bear out."""
-    raw = [replace(net, kappa=1.0) for net in nets]
-    mean = by_fold(raw, fold, history, _SCORE_DRAWS, root).mean(axis=1)
-    known = np.isfinite(paths)
-    return earned_kappa(np.where(known, paths, 0.0), np.where(known, mean, 0.0))
+    raw, rows = [replace(net, kappa=1.0) for net in nets], _some(len(paths), root)
+    mean = by_fold(raw, fold[rows], history[rows], _SCORE_DRAWS, root).mean(axis=1)
+    known = np.isfinite(paths[rows])
+    return earned_kappa(np.where(known, paths[rows], 0.0), np.where(known, mean, 0.0))
+
+
+def _some(n_paths: int, root: np.random.SeedSequence) -> NDArray[np.int64]:
+    """Positions of the paths that laws are scored on."""
+    if n_paths <= _MAX_SCORED:
+        return np.arange(n_paths)
+    return np.sort(stream(root, "scored").choice(n_paths, _MAX_SCORED, replace=False))
 
 
 def by_fold(
@@ -298,9 +305,7 @@ def _energy(
     root: np.random.SeedSequence,
 ) -> Array:
     """ES of each path under the law that did not see it, shape (P,)."""
-    rows = np.arange(len(paths))
-    if len(rows) > _MAX_SCORED:
-        rows = np.sort(stream(root, "scored").choice(rows, _MAX_SCORED, replace=False))
+    rows = _some(len(paths), root)
     draws = by_fold(laws, fold[rows], history[rows], 2 * _SCORE_DRAWS, root)
     known = np.isfinite(paths[rows])[:, None]
     away = np.where(known, draws - np.nan_to_num(paths[rows])[:, None], 0.0)
