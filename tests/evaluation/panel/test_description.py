@@ -91,7 +91,7 @@ def test_an_ordinary_panel_calls_for_no_caution():
 def test_each_rule_speaks_where_it_should(rule, first, options):
     panel = panel_of(first, **options)
     item = next(i for i in cautions(panel).items if i.rule == rule)
-    assert item.words == f"{item.found}: {item.done}, since {item.why}."
+    assert item.words == f"{rule.capitalize()} ({item.found}): {item.done}, since {item.why}."
 
 
 def test_anticipation_and_the_base_in_words():

@@ -48,7 +48,7 @@ def test_one_treated_unit_has_placebos_and_no_asymptotics(one):
 def test_many_treated_units_have_tests_of_trends(many):
     found = diagnose_panel(*many)
     assert {"pretrends", "honest_did", "bacon"} <= set(found.parts)
-    assert set(found.left_out) == {"placebo_in_time", "donors"}
+    assert set(found.left_out) == {"pre_fit", "placebo_in_time", "donors"}
     assert found["pretrends"].passed
     assert found["honest_did"].breakdown_mbar > 0
     assert found["bacon"].forbidden > 0.1

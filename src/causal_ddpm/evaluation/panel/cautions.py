@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from causal_ddpm.core.checks import shown
 from causal_ddpm.core.panel_data import PanelData
 from causal_ddpm.estimators.panel.effect import PanelEffect
 
@@ -43,7 +44,7 @@ class Caution:
     @property
     def words(self) -> str:
         """One sentence."""
-        return f"{self.found}: {self.done}, since {self.why}."
+        return f"{self.rule.capitalize()} ({self.found}): {self.done}, since {self.why}."
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready fields, with the words."""
@@ -105,8 +106,8 @@ def _short_past(panel: PanelData, effect: PanelEffect | None) -> Caution | None:
         done = f"the base is '{effect.base.name}', and synthetic control is the weaker comparison"
     return Caution(
         "short past",
-        f"{_units(units)} fewer than {SHORT_PAST} observed periods before treatment (the fewest "
-        f"{int(past.min())})",
+        f"{_units(units)} fewer than {SHORT_PAST} observed periods before treatment, the fewest "
+        f"{int(past.min())}",
         done, "so short a past is matched by chance and tells little about trends",
     )  # fmt: skip
 
@@ -127,7 +128,7 @@ def _one_treated(panel: PanelData, effect: PanelEffect | None) -> Caution | None
     if len(treated) != 1:
         return None
     return Caution(
-        "one treated unit", f"{panel.units[treated[0]]} alone is treated",
+        "one treated unit", str(panel.units[treated[0]]),
         "uncertainty comes from placebos among controls and not from a standard error",
         "one unit shows no sampling variation, and whatever else happened to it at that time is "
         "part of the effect",
@@ -204,10 +205,9 @@ def _outside_range(panel: PanelData, effect: PanelEffect | None) -> Caution | No
     if not (share > OUTSIDE).any():
         return None
     who = panel.units[treated][share > OUTSIDE]
-    named = f"{who[0]} lies" if len(who) == 1 else f"{len(who)} treated units lie"
     return Caution(
         "outside the range of controls",
-        f"{named} outside the range of controls in most periods before treatment",
+        f"{panel.unit_name} {shown(who, 3)}, in most periods before treatment",
         "bases that match levels extrapolate, those that match changes lead",
         "no weighted mean of controls reaches a path beyond all of them",
     )  # fmt: skip
@@ -224,8 +224,8 @@ def _anticipation(panel: PanelData, effect: PanelEffect | None) -> Caution | Non
     value = effect.event_study.values[at]
     return Caution(
         "anticipation",
-        f"in the last period before treatment there is an effect of {value:.3g} already "
-        f"({effect.event_study.level:.0%} interval {low:.3g} to {high:.3g})",
+        f"an effect of {value:.3g} already in the last period before treatment, "
+        f"{effect.event_study.level:.0%} interval {low:.3g} to {high:.3g}",
         "date the treatment from its announcement, or leave that period out, and compare",
         "units that act in advance, or spillovers, bend the path that the counterfactual is "
         "learnt from",

@@ -198,6 +198,12 @@ class _Asked:
         return self.effect.inference == "placebos"
 
     def pre_fit(self) -> PreFit:
+        if not self._few:
+            raise NotIdentifiedError(
+                f"{self.effect.n_treated:,} units are treated: an average effect needs averages to "
+                "move together before treatment, which the trends before treatment test, and not "
+                "every unit to be followed."
+            )
         return pre_fit(SpacePlacebo.of(self.effect.placebo), self.panel)
 
     def placebo_in_time(self) -> TimePlacebo:

@@ -31,6 +31,8 @@ Array = NDArray[np.float64]
 MBARS = (0.0, 0.5, 1.0, 1.5, 2.0)
 BENDS = (0.0, 0.25, 0.5, 1.0)
 """M shown, in multiples of the largest bend before treatment."""
+MEASURED = "the average effect measured from the period just before treatment"
+"""It differs from an ATT that compares with all periods before, where that one was unusual."""
 MOST_MBAR, MOST_BENDS = 10.0, 10.0
 """Where the search for a breakdown ends."""
 
@@ -110,15 +112,15 @@ class HonestDiD:
         plain = self.intervals[0]
         if plain.low <= 0 <= plain.high:
             return (
-                f"With parallel trends taken as exact, the average effect {self.average:.3g} has "
-                f"the {self.level:.0%} interval {plain.low:.3g} to {plain.high:.3g}, which holds "
+                f"With parallel trends taken as exact, {MEASURED} is {self.average:.3g} with the "
+                f"{self.level:.0%} interval {plain.low:.3g} to {plain.high:.3g}, which holds "
                 "zero already: there is no conclusion that a difference in trends could overturn."
                 + self.left_out
             )
         return f"{self._relative_words()} {self._smooth_words()}{self.left_out}"
 
     def _relative_words(self) -> str:
-        head = f"The sign of the average effect {self.average:.3g}"
+        head = f"The sign of {MEASURED} ({self.average:.3g})"
         seen = (
             f"the largest step seen between neighbouring periods before ({self.largest_step:.3g})"
         )

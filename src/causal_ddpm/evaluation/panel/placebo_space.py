@@ -48,6 +48,8 @@ class SpacePlacebo:
         unit, treated (bool), first, pre_rmse, post_rmse, ratio, effect: one row a path.
     p_value : float
         Of the ratio.
+    p_effect : float
+        Of the average effect in absolute value.
     floor : float
         The smallest p-value possible.
     n_placebos : int
@@ -61,6 +63,7 @@ class SpacePlacebo:
 
     table: pd.DataFrame
     p_value: float
+    p_effect: float
     floor: float
     n_placebos: int
     p_good_fit: float | None
@@ -70,9 +73,8 @@ class SpacePlacebo:
     def of(cls, placebo: PlaceboRecord) -> SpacePlacebo:
         """From the placebos that an effect carries."""
         names = ["unit", "treated", "first", "pre_rmse", "post_rmse", "ratio", "effect"]
-        return _record(
-            placebo.units[names].reset_index(drop=True), placebo.p_value, placebo.p_value_floor
-        )
+        ranks = placebo.p_value, placebo.p_value_effect, placebo.p_value_floor
+        return _record(placebo.units[names].reset_index(drop=True), *ranks)
 
     def frame(self) -> pd.DataFrame:
         """One row a treated or pseudo-treated path, the largest ratio first."""
@@ -81,8 +83,9 @@ class SpacePlacebo:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready fields, with the words."""
         return {
-            "p_value": self.p_value, "floor": self.floor, "n_placebos": self.n_placebos,
-            "p_good_fit": self.p_good_fit, "n_good_fit": self.n_good_fit, "words": self.words,
+            "p_value": self.p_value, "p_effect": self.p_effect, "floor": self.floor,
+            "n_placebos": self.n_placebos, "p_good_fit": self.p_good_fit,
+            "n_good_fit": self.n_good_fit, "words": self.words,
             "paths": self.frame().to_dict("records"),
         }  # fmt: skip
 
@@ -95,10 +98,10 @@ class SpacePlacebo:
         else:
             text = (
                 f"Groups of controls that pretend to be treated when the {len(own)} treated units "
-                f"were have a ratio of errors after to errors before as large as theirs with "
-                f"p = {self.p_value:.2g}."
+                f"were have an average effect as large as theirs with p = {self.p_effect:.2g}, and "
+                f"errors after treatment as large beside those before with p = {self.p_value:.2g}."
             )
-        if self.p_value <= self.floor * (1 + 1e-9):
+        if min(self.p_value, self.p_effect) <= self.floor * (1 + 1e-9):
             text += f" No smaller p-value than {self.floor:.2g} is possible here."
         if self.floor > 0.05:
             text += " With so few controls no effect, however large, is significant at 5 %."
@@ -151,10 +154,10 @@ def placebo_in_space(
         [path_table(panel, own, True), path_table(panel, placebos, False)], ignore_index=True
     )
     groups = np.unique(placebos.group)
-    p_value = rank_p_value(pooled_ratio(own), np.array([
-        pooled_ratio(placebos.some(np.flatnonzero(placebos.group == g))) for g in groups
-    ]))  # fmt: skip
-    return _record(table, p_value, 1 / (1 + len(groups)))
+    parts = [placebos.some(np.flatnonzero(placebos.group == g)) for g in groups]
+    p_value = rank_p_value(pooled_ratio(own), np.array([pooled_ratio(part) for part in parts]))
+    p_effect = rank_p_value(average_size(own), np.array([average_size(part) for part in parts]))
+    return _record(table, p_value, p_effect, 1 / (1 + len(groups)))
 
 
 def pooled_ratio(paths: Paths) -> float:
@@ -163,6 +166,11 @@ def pooled_ratio(paths: Paths) -> float:
     if before > 0:
         return float(np.sqrt(after / before))
     return np.inf if after > 0 else 1.0
+
+
+def average_size(paths: Paths) -> float:
+    """The average effect in absolute value."""
+    return float(abs(mean_errors(paths).mean()))
 
 
 def mean_errors(paths: Paths) -> Array:
@@ -180,10 +188,10 @@ def path_table(panel: PanelData, paths: Paths, treated: bool) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def _record(table: pd.DataFrame, p_value: float, floor: float) -> SpacePlacebo:
+def _record(table: pd.DataFrame, p_value: float, p_effect: float, floor: float) -> SpacePlacebo:
     own, others = table[table["treated"]], table[~table["treated"]]
     if len(own) > 1:
-        return SpacePlacebo(table, p_value, floor, len(others), None, 0)
+        return SpacePlacebo(table, p_value, p_effect, floor, len(others), None, 0)
     near = others[others["pre_rmse"] <= GOOD_FIT * own["pre_rmse"].iloc[0]]
     p_good = rank_p_value(abs(own["effect"].iloc[0]), near["effect"].abs().to_numpy())
-    return SpacePlacebo(table, p_value, floor, len(others), p_good, len(near))
+    return SpacePlacebo(table, p_value, p_effect, floor, len(others), p_good, len(near))

@@ -74,7 +74,8 @@ class PreFit:
             else "no control is followed better"
         )  # fmt: skip
         text = (
-            f"Over {self.n_before} periods before treatment the counterfactual misses the treated "
+            f"Over {self.n_before} period{'' if self.n_before == 1 else 's'} before treatment "
+            f"the counterfactual misses the treated "
             f"by {self.error:.3g} (root mean square), {max(self.followed, 0):.0%} of their "
             f"variation is followed; {beside} (median {self.controls_median:.3g})."
         )
