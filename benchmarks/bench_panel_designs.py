@@ -93,7 +93,7 @@ def design_row(spec: Spec, seed: Seed) -> Mapping[str, Any]:
 
 def scores(found: Estimate, truth: float, interval: bool = True) -> dict[str, Any]:
     """Error, standard error, and whether the interval holds the truth."""
-    out: dict[str, Any] = {"error": float(found.value) - truth}
+    out: dict[str, Any] = {"att_error": float(found.value) - truth}
     if interval:
         low, high = found.interval(LEVEL)
         out |= {"std_error": float(found.std_error), "length": float(high - low)}
@@ -103,7 +103,7 @@ def scores(found: Estimate, truth: float, interval: bool = True) -> dict[str, An
 
 def with_base(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of the base alone, made of those of ours."""
-    names = ["error", "std_error", "length", "covered"]
+    names = ["att_error", "std_error", "length", "covered"]
     own = rows[rows["method"] == OURS]
     base = own[["design", "draw"]].assign(method=BASE)
     for name in names:
@@ -115,10 +115,10 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
     """RMSE, bias and coverage of every method, and RMSE over the yardstick's on the same draws."""
     out = []
     for (design, method), part in with_base(rows).groupby(["design", "method"], sort=False):
-        error = part.set_index("draw")["error"].astype(float)
+        error = part.set_index("draw")["att_error"].astype(float)
         peer, most = YARDSTICK[design]
         chosen = (rows["design"] == design) & (rows["method"] == peer)
-        other = rows[chosen].set_index("draw")["error"].astype(float)
+        other = rows[chosen].set_index("draw")["att_error"].astype(float)
         both = error.index.intersection(other.index)
         covered = part["covered"].dropna().astype(float)
         out.append({
