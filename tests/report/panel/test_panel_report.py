@@ -143,7 +143,7 @@ class TestMethods:
 class TestWarnings:
     def test_cautions_and_notes_are_among_them(self, make, analysis):
         found = panel_prose.warnings(analysis)
-        assert any(text.startswith("One treated unit (State 00)") for text in found)
+        assert any(text.startswith("One treated unit (state 00)") for text in found)
         assert "Few donors: the scale was pooled." in found
         early = make.analysis_of(make.staggered(cohorts=(0, 2003, 2006)))
         assert any("periods before" in text for text in panel_prose.warnings(early))
