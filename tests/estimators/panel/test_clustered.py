@@ -11,6 +11,7 @@ from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.estimand import ATT
 from causal_ddpm.core.estimate import influence_covariance
 from causal_ddpm.core.panel_data import PanelData
+from causal_ddpm.estimators.panel.cluster_variance import Clusters
 from causal_ddpm.estimators.panel.clustered import ClusterInference, clustered_effects
 from causal_ddpm.nuisance.panel.factors import InteractiveFactors
 from causal_ddpm.nuisance.panel.unit_trend import UnitTrend
@@ -152,16 +153,26 @@ def test_leads_are_imputed_as_though_treatment_had_begun_earlier():
 
 
 def test_clusters_groups_of_clusters_and_workers():
-    panel = staggered(4, n=36, clusters="c")
-    two_way = clustered_effects(panel).att
+    two_way = clustered_effects(staggered(4, n=36, clusters="c")).att
     assert two_way.details["n_clusters"] == 18
-    trend = ClusterInference(n_leads=0, max_fits=10)
+    panel = staggered(4, n=120)
+    trend = ClusterInference(n_leads=0, max_fits=50)
     found = [clustered_effects(panel, UnitTrend(), trend, n_jobs=n).att for n in (1, 2)]
-    assert found[0].details["n_clusters"] <= 12
+    assert 40 <= found[0].details["n_clusters"] <= 60
     np.testing.assert_array_equal(found[0].influence, found[1].influence)
     whole = clustered_effects(panel, UnitTrend(), ClusterInference(n_leads=0)).att
     assert found[0].value == whole.value
     assert found[0].std_error == pytest.approx(whole.std_error, rel=0.7)
+
+
+def test_a_small_cohort_keeps_enough_groups():
+    """Two groups of a cohort of twenty would leave one degree of freedom."""
+    sizes = {-1: 400, 0: 20, 1: 75, 2: 5}
+    cohort = np.repeat(list(sizes), list(sizes.values()))
+    groups = Clusters(np.arange(500), cohort).merged(50, random_state=0)
+    kept = dict(zip(*np.unique(groups.cohort, return_counts=True), strict=True))
+    assert kept == {-1: 40, 0: 10, 1: 10, 2: 5}
+    np.testing.assert_array_equal(groups.cohort[groups.code], cohort)
 
 
 def test_any_base_and_few_treated():

@@ -26,6 +26,9 @@ Codes = NDArray[np.int64]
 
 _UNTREATED, _SEVERAL = -1, -2
 
+LEAST_GROUPS = 10
+"""Groups that the clusters of a stratum are dealt into at least: fewer leave few df."""
+
 
 @dataclass(frozen=True, eq=False)
 class Clusters:
@@ -69,7 +72,7 @@ class Clusters:
         return np.unique(key, return_inverse=True)[1]
 
     def merged(self, most: int, random_state: Seed) -> Clusters:
-        """Clusters dealt into at most about ``most`` groups, each within a stratum."""
+        """Clusters dealt into about ``most`` groups, each within a stratum that keeps some."""
         if self.n <= most:
             return self
         stratum = self.strata(by_cohort=True)
@@ -77,7 +80,7 @@ class Clusters:
         group, first = np.zeros(self.n, dtype=np.int64), 0
         for h in np.unique(stratum):
             members = order[stratum[order] == h]
-            size = max(min(2, len(members)), round(most * len(members) / self.n))
+            size = max(min(LEAST_GROUPS, len(members)), round(most * len(members) / self.n))
             group[members] = first + np.arange(len(members)) % size
             first += size
         cohort = np.zeros(first, dtype=np.int64)

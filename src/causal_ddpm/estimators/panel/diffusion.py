@@ -68,7 +68,7 @@ Codes = NDArray[np.int64]
 MANY_TREATED = 10
 """Treated clusters from which on clusters tell standard errors."""
 
-MANY_TARGETS = 200
+MANY_TARGETS = 50
 """Treated units above which weights or loadings for each of them would take too long."""
 
 SHORT_PAST = 5
