@@ -84,7 +84,7 @@ class EventTimes:
         n_before, n_after = int((times < 0).sum()), int((times >= 0).sum())
         if not n_before or not n_after:
             few = (
-                ", of those that rest on at least five treated units" if self.too_few
+                ", of those that rest on at least five treated units or clusters" if self.too_few
                 else ""
             )  # fmt: skip
             raise NotIdentifiedError(
@@ -111,7 +111,10 @@ class EventTimes:
         if not self.too_few:
             return ""
         shown = ", ".join(str(k) for k in self.too_few)
-        return f" Event times left out because fewer than five treated units carry them: {shown}."
+        return (
+            " Event times left out because fewer than five treated units or clusters carry them: "
+            f"{shown}."
+        )
 
 
 def event_times(study: Estimate, panel: PanelData | None = None) -> EventTimes:
