@@ -1,5 +1,7 @@
 """Direct and indirect effects: formulas by hand, dependence, refusals."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -164,3 +166,12 @@ def test_intervals_cover():
             held_by.append((low <= truth) & (truth <= high))
     assert np.mean(held) > 0.90
     assert np.mean(alone) < np.mean(held) - 0.03
+
+
+@pytest.mark.slow
+def test_the_example_of_the_page_runs(root):
+    page = (root / "docs/spillovers.md").read_text(encoding="utf-8")
+    [code] = re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S)
+    session = {}
+    exec(compile(code, "docs/spillovers.md", "exec"), session)
+    assert len(session["effects"]) == len(EFFECTS)
