@@ -246,9 +246,9 @@ def _solved(gram: Array, moment: Array) -> tuple[bool, Array]:
     """Whether the equations are regular, and their (least-norm) solution."""
     try:
         factor = cho_factor(gram, lower=True)
-        pivots = np.diag(factor[0]) ** 2
-        if pivots.min() > _RANK * pivots.max():
-            return True, np.asarray(cho_solve(factor, moment))
-    except np.linalg.LinAlgError:
-        pass
+    except np.linalg.LinAlgError:  # no Cholesky factor: the matrix is singular
+        return False, _null_and_solution(gram, moment)[1]
+    pivots = np.diag(factor[0]) ** 2
+    if pivots.min() > _RANK * pivots.max():
+        return True, np.asarray(cho_solve(factor, moment))
     return False, _null_and_solution(gram, moment)[1]
