@@ -25,9 +25,10 @@ import contextlib
 import importlib
 import io
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from types import ModuleType
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from causal_ddpm.core.errors import (
     CausalDDPMError,
@@ -39,6 +40,7 @@ from causal_ddpm.core.estimand import Estimand
 from causal_ddpm.core.estimate import Estimate
 from causal_ddpm.core.random import Seed
 
+Data = TypeVar("Data")
 Data_contra = TypeVar("Data_contra", contravariant=True)
 
 _ABOUT_THE_CODE = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, ImportWarning)
@@ -96,6 +98,40 @@ class Baseline(Protocol[Data_contra]):
             If the library ended with an error of its own, or without finite numbers.
         """
         ...
+
+
+class Adapter(ABC, Generic[Data]):
+    """What the adapters of this package share: an ``estimate`` that refuses before it asks.
+
+    A method fills the class attributes, ``applies`` and ``_answer``.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    assumes: ClassVar[str]
+    library: ClassVar[str]
+    extra: ClassVar[str] = "classics"
+
+    @abstractmethod
+    def applies(self, data: Data, estimand: Estimand) -> str | None:
+        """Why the method cannot answer, as a clause; None when it can."""
+
+    def estimate(
+        self, data: Data, estimand: Estimand, random_state: Seed = 0, level: float = 0.95
+    ) -> Estimate:
+        """The library's estimate; see :class:`Baseline`.
+
+        Raises
+        ------
+        NotIdentifiedError, MissingDependencyError, ConvergenceError
+            As every baseline.
+        """
+        check_applies(self, data, estimand)
+        return self._answer(data, estimand, random_state, level)
+
+    @abstractmethod
+    def _answer(self, data: Data, estimand: Estimand, random_state: Seed, level: float) -> Estimate:
+        """The estimate, once it is known that the method applies."""
 
 
 def check_applies(baseline: Baseline[Any], data: Any, estimand: Estimand) -> None:

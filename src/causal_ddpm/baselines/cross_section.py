@@ -7,7 +7,6 @@ moves no coefficient of the treatment and no split of a tree.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -16,11 +15,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from causal_ddpm.baselines.base import check_applies
+from causal_ddpm.baselines.base import Adapter
 from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.estimand import ATE, ATT, ATU, DoseResponse, Estimand
-from causal_ddpm.core.estimate import Estimate, influence_covariance
-from causal_ddpm.core.random import Seed
+from causal_ddpm.core.estimate import influence_covariance
 from causal_ddpm.core.reported import Account
 from causal_ddpm.nuisance.encoding import Encoder
 
@@ -54,41 +52,14 @@ class Scope:
     clusters: bool = False
 
 
-class CrossSectionBaseline(ABC):
-    """A :class:`~causal_ddpm.baselines.base.Baseline` of cross-sections: says its scope, answers.
+class CrossSectionBaseline(Adapter[CausalData]):
+    """An adapter for cross-sections, which applies within its scope."""
 
-    A method fills the class attributes and ``_answer``.
-    """
-
-    name: ClassVar[str]
-    title: ClassVar[str]
-    assumes: ClassVar[str]
-    library: ClassVar[str]
-    extra: ClassVar[str] = "classics"
     scope: ClassVar[Scope]
 
     def applies(self, data: CausalData, estimand: Estimand) -> str | None:
         """Why the method cannot answer, as a clause; None when it can."""
         return why_not(data, estimand, self.scope)
-
-    def estimate(
-        self, data: CausalData, estimand: Estimand, random_state: Seed = 0, level: float = 0.95
-    ) -> Estimate:
-        """The library's estimate; see :class:`~causal_ddpm.baselines.base.Baseline`.
-
-        Raises
-        ------
-        NotIdentifiedError, MissingDependencyError, ConvergenceError
-            As every baseline.
-        """
-        check_applies(self, data, estimand)
-        return self._answer(data, estimand, random_state, level)
-
-    @abstractmethod
-    def _answer(
-        self, data: CausalData, estimand: Estimand, random_state: Seed, level: float
-    ) -> Estimate:
-        """The estimate, once it is known that the method applies."""
 
 
 def why_not(data: Any, estimand: Estimand, scope: Scope) -> str | None:

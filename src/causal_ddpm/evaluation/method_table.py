@@ -13,12 +13,12 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from causal_ddpm.baselines.base import load
+from causal_ddpm.baselines.base import Baseline, load
 from causal_ddpm.core.errors import (
     CausalDDPMError,
     CausalDDPMWarning,
@@ -33,44 +33,8 @@ from causal_ddpm.core.random import Seed
 from causal_ddpm.evaluation.agreement import Agreement, precision_weighted_median
 from causal_ddpm.evaluation.analysis import plain
 
-
-class Method(Protocol):
-    """What a table asks of a method; every :class:`~causal_ddpm.baselines.base.Baseline` has it."""
-
-    @property
-    def name(self) -> str:
-        """What methods are chosen by."""
-        ...
-
-    @property
-    def title(self) -> str:
-        """What tables call it."""
-        ...
-
-    @property
-    def assumes(self) -> str:
-        """What carries its result, in words."""
-        ...
-
-    @property
-    def library(self) -> str:
-        """Import name of the library that computes it."""
-        ...
-
-    @property
-    def extra(self) -> str:
-        """The extra that installs it."""
-        ...
-
-    def applies(self, data: Any, estimand: Estimand) -> str | None:
-        """Why it cannot answer, or None."""
-        ...
-
-    def estimate(
-        self, data: Any, estimand: Estimand, random_state: Seed = 0, level: float = 0.95
-    ) -> Estimate:
-        """Its estimate."""
-        ...
+Method = Baseline[Any]
+"""What a table asks of a method, ours or another library's."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,6 @@ times are therefore counted in periods of the panel, and no label can upset a li
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -17,11 +16,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from causal_ddpm.baselines.base import check_applies
+from causal_ddpm.baselines.base import Adapter
 from causal_ddpm.core.estimand import ATT, ATTByCohort, ATTByEventTime, Estimand
-from causal_ddpm.core.estimate import Estimate
 from causal_ddpm.core.panel_data import PanelData
-from causal_ddpm.core.random import Seed
 from causal_ddpm.core.reported import Account
 
 Array = NDArray[np.float64]
@@ -64,41 +61,14 @@ class PanelScope:
     clusters: bool = False
 
 
-class PanelBaseline(ABC):
-    """A :class:`~causal_ddpm.baselines.base.Baseline` of panels: says its scope, answers.
+class PanelBaseline(Adapter[PanelData]):
+    """An adapter for panels, which applies within its scope."""
 
-    A method fills the class attributes and ``_answer``.
-    """
-
-    name: ClassVar[str]
-    title: ClassVar[str]
-    assumes: ClassVar[str]
-    library: ClassVar[str]
-    extra: ClassVar[str] = "classics"
     scope: ClassVar[PanelScope]
 
     def applies(self, data: PanelData, estimand: Estimand) -> str | None:
         """Why the method cannot answer, as a clause; None when it can."""
         return why_not(data, estimand, self.scope)
-
-    def estimate(
-        self, data: PanelData, estimand: Estimand, random_state: Seed = 0, level: float = 0.95
-    ) -> Estimate:
-        """The library's estimate; see :class:`~causal_ddpm.baselines.base.Baseline`.
-
-        Raises
-        ------
-        NotIdentifiedError, MissingDependencyError, ConvergenceError
-            As every baseline.
-        """
-        check_applies(self, data, estimand)
-        return self._answer(data, estimand, random_state, level)
-
-    @abstractmethod
-    def _answer(
-        self, panel: PanelData, estimand: Estimand, random_state: Seed, level: float
-    ) -> Estimate:
-        """The estimate, once it is known that the method applies."""
 
 
 def why_not(panel: Any, estimand: Estimand, scope: PanelScope) -> str | None:
