@@ -77,7 +77,7 @@ def test_local_links_lead_somewhere(root, page):
 def test_the_api_page_lists_every_public_name_under_its_home(root):
     text = (root / "docs/api.md").read_text(encoding="utf-8")
     listed = {}
-    for section in text.split("\n## ")[1:]:
+    for section in re.split(r"\n##+ ", text)[1:]:
         heading, body = section.split("\n", 1)
         for name in re.findall(r"`(\w+)`", body):
             listed.setdefault(name, set()).update(re.findall(r"`([\w.]+)`", heading))
