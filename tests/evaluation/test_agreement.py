@@ -33,6 +33,24 @@ def test_one_method_has_nothing_to_agree_with():
     assert Agreement.of([1.0], [1.0], [0.0], [2.0]) is None
 
 
+def test_a_method_that_outweighs_all_others_is_named_and_left_out():
+    values, errors = np.array([-16.0, -20.0, -18.0, -4.4]), np.array([7.0, 10.0, 9.0, 3.0])
+    found = Agreement.of(values, errors, values - 1.645 * errors, values + 1.645 * errors)
+    weights = 1 / errors**2
+    assert found.centre == -4.4
+    assert found.leans_on == 3
+    assert found.weight == pytest.approx(weights[3] / weights.sum())
+    assert found.others.centre == precision_weighted_median(values[:3], errors[:3])
+    assert found.others.n_methods == 3
+    words = found.in_words(["ours", "SC", "SDID", "time series"])
+    assert "leans on time series" in words
+    assert "without it 3 of 3 intervals hold -18" in words
+    assert found.to_dict()["others"]["centre"] == -18
+    even = Agreement.of(values, np.full(4, 7.0), values - 12, values + 12)
+    assert even.leans_on is None
+    assert "leans" not in even.in_words()
+
+
 def test_unbiased_methods_on_the_same_rows_hardly_ever_disagree():
     rng = np.random.default_rng(0)
     verdicts = []

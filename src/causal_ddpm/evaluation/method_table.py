@@ -154,7 +154,8 @@ class MethodTable:
             )
         agreement = self.agreement
         alone = "Fewer than two methods have a vote: there is nothing to agree on."
-        sentences.append(alone if agreement is None else agreement.in_words())
+        voters = [row.title for row in self.answered if not row.no_vote]
+        sentences.append(alone if agreement is None else agreement.in_words(voters))
         silent_ones = [row.title for row in self.answered if row.no_vote]
         if silent_ones:
             sentences.append(f"Without a vote: {', '.join(silent_ones)}.")
