@@ -331,6 +331,19 @@ def _is_number(series: nw.Series[Any]) -> bool:
     return series.dtype.is_numeric() or series.dtype == nw.Boolean
 
 
+_WRITTEN_NUMBER = re.compile(r"\s*[^\w\s.,+-]?\s*[+-]?[^\w\s.,+-]?\d[\d., ]*\s*\S{0,3}\s*")
+
+
+def _number_hint(example: str | None) -> str:
+    """What to do about a text where a number should be."""
+    if example is not None and _WRITTEN_NUMBER.fullmatch(example):
+        return (
+            "Write plain numbers, such as 1234.5: no thousands separators, no decimal commas, no "
+            "currency or percent signs."
+        )
+    return "Find the entries that are not numbers."
+
+
 def as_float(series: nw.Series[Any], expected: str) -> NDArray[np.float64]:
     """A numeric or boolean column as a fresh float array, NaN where a value is missing.
 
@@ -344,7 +357,5 @@ def as_float(series: nw.Series[Any], expected: str) -> NDArray[np.float64]:
         found = f"the column has type {series.dtype}" + (
             f" (e.g. '{example[:30]}')" if example else ""
         )
-        raise DataError(
-            found, expected, "Find the entries that are not numbers.", column=series.name
-        )
+        raise DataError(found, expected, _number_hint(example), column=series.name)
     return np.array(series.cast(nw.Float64).to_numpy(), dtype=np.float64)

@@ -23,6 +23,9 @@ Reversals = Literal["refuse", "keep_treated", "drop_after"]
 
 REVERSALS = ("refuse", "keep_treated", "drop_after")
 
+TINY, HUGE = 1e-100, 1e100
+"""The largest outcome in size lies between these: beyond them squares leave a computer's range."""
+
 _NEVER_WORDS = ("", "0", "never", "inf")
 
 
@@ -43,7 +46,7 @@ def refuse_duplicates(units: Axis, periods: Axis, names: tuple[str, str]) -> Non
 
 
 def outcome_of_rows(series: nw.Series[Any]) -> Array:
-    """The outcome, NaN where it is missing; refuses texts, infinite and constant values."""
+    """The outcome, NaN where missing; refuses texts, infinite, constant and extreme values."""
     y = checks.as_float(series, "a numeric outcome")
     if np.isinf(y).any():
         raise DataError(
@@ -55,6 +58,7 @@ def outcome_of_rows(series: nw.Series[Any]) -> Array:
     known = y[~np.isnan(y)]
     if not len(known):
         raise DataError("every outcome is missing", "observed outcomes", column=series.name)
+    _refuse_scale(float(np.abs(known).max()), series.name)
     if np.ptp(known) == 0:
         raise DataError(
             f"the outcome is constant (always {known[0]:g})",
@@ -62,6 +66,18 @@ def outcome_of_rows(series: nw.Series[Any]) -> Array:
             column=series.name,
         )
     return y
+
+
+def _refuse_scale(largest: float, column: str) -> None:
+    """Refuse outcomes whose squares are no numbers."""
+    if largest == 0 or TINY < largest < HUGE:
+        return
+    raise DataError(
+        f"the largest outcome is {largest:.3g} in size",
+        f"one between {TINY:.0e} and {HUGE:.0e}",
+        "Measure the outcome in another unit, or look for codes that stand for missing values.",
+        column=column,
+    )
 
 
 def covariate_of_rows(series: nw.Series[Any], needed: NDArray[np.bool_]) -> Array:

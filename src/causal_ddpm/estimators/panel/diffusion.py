@@ -60,6 +60,7 @@ from causal_ddpm.estimators.panel.tables import (
 )
 from causal_ddpm.nuisance.panel.base import PanelBase
 from causal_ddpm.nuisance.panel.choose import choose_base
+from causal_ddpm.nuisance.panel.completion import two_way_tables
 from causal_ddpm.nuisance.panel.two_way import TwoWay
 
 Array = NDArray[np.float64]
@@ -70,6 +71,9 @@ MANY_TREATED = 10
 
 MANY_TARGETS = 50
 """Treated units above which weights or loadings for each of them would take too long."""
+
+EXACT = 1e-13
+"""Errors of controls below so many times their largest outcome are rounding errors."""
 
 SHORT_PAST = 5
 FEW_DONORS = 10
@@ -154,7 +158,7 @@ class PanelDiffusion:
         Raises
         ------
         DataError
-            With fewer than three controls.
+            With fewer than three controls, or controls without errors to learn from.
         NotIdentifiedError
             If no treated cell has an untreated outcome that the base can tell.
         """
@@ -163,6 +167,8 @@ class PanelDiffusion:
         seed = seed_sequence(random_state)
         many = self._many(panel)
         _refuse_few_controls(panel, many)
+        if not many and isinstance(self.base, str):
+            _refuse_parallel_controls(panel)
         progress("choice of the base", 0.0)
         base, chosen = self._base(panel, seed_sequence(seed, "base"))
         told, rest = within(progress, 0.35, 0.9), within(progress, 0.9, 1.0)
@@ -321,6 +327,21 @@ def _refuse_few_controls(panel: PanelData, many: bool) -> None:
             f"at least {MIN_DONORS}, so that each can be a placebo for the others",
             "Add controls: with fewer, no uncertainty can be told from the panel.",
         )
+
+
+def _refuse_parallel_controls(panel: PanelData) -> None:
+    """Refuse panels whose untreated outcomes move exactly together, with no error to learn."""
+    known = panel.observed[panel.is_control].any(axis=0)
+    y, seen = (cells[panel.is_control][:, known] for cells in (panel.y, panel.observed))
+    errors = (y - two_way_tables(y, seen[None])[0])[seen]
+    if np.abs(errors).max() > EXACT * np.abs(y[seen]).max():
+        return
+    raise DataError(
+        "the outcomes of never treated units move exactly together",
+        "outcomes that differ from unit and period effects",
+        "Without errors there is nothing to tell an interval from; a difference in differences "
+        "reads the effect off such a panel.",
+    )
 
 
 def _placebo_estimates(
