@@ -180,7 +180,7 @@ def test_odd_panels_are_said(command, tmp_path):
             lambda df: df.assign(packs=df["packs"] * 1e300),
             ONE,
             2,
-            "in size; expected one between; expected",
+            "in size; expected one between",
         ),
         (lambda df: df.assign(packs=df["packs"] * 1e-200), ONE, 2, "in another unit"),
         (lambda df: df.assign(packs=df["year"] + df["taxed"]), ONE, 2, "move exactly together"),
