@@ -152,7 +152,7 @@ def _provenance(rows: pd.DataFrame) -> str:
 
 
 def _shown_script() -> str:
-    return f"benchmarks/{Path(sys.argv[0]).name}"
+    return f"{Path(sys.argv[0]).resolve().parent.name}/{Path(sys.argv[0]).name}"
 
 
 def _versions() -> list[str]:
