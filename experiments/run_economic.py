@@ -20,7 +20,8 @@ from economic_data import APPLICATIONS, Application
 from causal_ddpm import CausalDDPMError, compare
 from causal_ddpm.evaluation.comparison import Comparison
 from causal_ddpm.evaluation.provenance import Reference, Source
-from causal_ddpm.report.comparison import methods_frame, write_comparison_report, write_picture
+from causal_ddpm.report.comparison import write_comparison_report, write_picture
+from causal_ddpm.report.method_tables import methods_frame
 
 
 def run(name: str, study: Application, args: argparse.Namespace) -> Comparison:

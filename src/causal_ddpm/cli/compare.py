@@ -144,14 +144,14 @@ def _save(found: "Comparison", paths: dict[str, Any]) -> None:
 
 def _show(found: "Comparison", files: list[Path]) -> None:
     """Print the methods, the verdict, who has no answer, and the files; warnings go to stderr."""
-    from causal_ddpm.report.comparison import methods_frame
+    from causal_ddpm.report.method_tables import left_out_frame, methods_frame
 
     out = console()
     out.print(f"{found.asked}: {found.question.sample}")
     print_frame(out, methods_frame(found), found.level)
     out.print(found.summary())
-    for title, reason in found.left_out.items():
-        out.print(f"No answer from {title}: {reason}.")
+    for row in left_out_frame(found).to_dict("records"):
+        out.print(f"No answer from {row['Method']}: {row['Why']}.")
     for path in files:
         out.print(f"Wrote {path}")
     warn(found.warnings)

@@ -8,7 +8,8 @@ from causal_ddpm.core.files import write_text
 from causal_ddpm.evaluation.panel.analysis import PanelAnalysis
 from causal_ddpm.evaluation.panel.diagnose import TITLES
 from causal_ddpm.report import panel as page, panel_prose
-from causal_ddpm.report.panel_tables import effects_frame, methods_frame
+from causal_ddpm.report.method_tables import left_out_frame, methods_frame
+from causal_ddpm.report.panel_tables import effects_frame
 
 
 def save(analysis: PanelAnalysis, json: Path | None, report: Path | None) -> None:
@@ -39,8 +40,8 @@ def show(analysis: PanelAnalysis, files: Sequence[Path] = ()) -> None:
         out.print("\nThe ATT by other methods")
         print_frame(out, methods_frame(analysis.methods), analysis.level)
         out.print(analysis.methods.verdict)
-        for title, reason in analysis.methods.left_out.items():
-            out.print(f"{title} is left out: {reason}.")
+        for row in left_out_frame(analysis.methods).to_dict("records"):
+            out.print(f"No answer from {row['Method']}: {row['Why']}.")
     out.print(f"\n{effect.method}; {analysis.provenance.wall_seconds:.1f} s")
     for path in files:
         out.print(f"Wrote {path}")

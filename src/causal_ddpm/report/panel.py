@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from causal_ddpm.core.files import check_writable, write_text
-from causal_ddpm.evaluation.method_table import MethodTable
 from causal_ddpm.evaluation.panel.analysis import PanelAnalysis
 from causal_ddpm.report import displays, panel_prose, prose
 from causal_ddpm.report.html import fill
+from causal_ddpm.report.method_tables import method_sections
 from causal_ddpm.report.panel_tables import effects_frame
 from causal_ddpm.report.sections import Section, figure, table
 
@@ -59,7 +57,8 @@ def sections(analysis: PanelAnalysis) -> list[Section]:
         _effect(analysis), _events(analysis), _placebos(analysis), _rests_on(analysis),
     ]  # fmt: skip
     if analysis.methods is not None:
-        parts.append(_methods(analysis, analysis.methods))
+        words = panel_prose.typeset(analysis.methods.verdict)
+        parts += method_sections(analysis.methods, analysis.outcome_label, words)
     return [*parts, _sensitivity(analysis)]
 
 
@@ -144,41 +143,6 @@ def _events(analysis: PanelAnalysis) -> Section:
     )
 
 
-def methods_frame(methods: MethodTable) -> pd.DataFrame:
-    """Methods as texts; columns Method, Estimate, Interval, Gap before, Holds ours, Library."""
-    rows = []
-    for row in methods.frame().to_dict("records"):
-        places = prose.decimals((row["ci_high"] - row["ci_low"]) / 4)
-        low, high = prose.number(row["ci_low"], places), prose.number(row["ci_high"], places)
-        gap = row["pre_fit"]
-        rows.append({
-            "Method": row["method"], "Estimate": prose.number(row["value"], places),
-            "Interval": f"{low} to {high}",
-            "Gap before": "" if pd.isna(gap) else f"{gap:.2g}",
-            "Holds ours": "" if row["own"] else _holds(row),
-            "Library": row["library"].replace("_", "-"),
-        })  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def _holds(row: Mapping[Any, Any]) -> str:
-    return ("yes" if row["agrees"] else "no") + ("" if row["votes"] else " (no vote)")
-
-
-def _methods(analysis: PanelAnalysis, methods: MethodTable) -> Section:
-    display = displays.MethodForestDisplay.of(methods, analysis.outcome_label)
-    rows = methods_frame(methods)
-    words = panel_prose.captions(analysis)["methods"]
-    level = {"Interval": f"{methods.level * 100:g} % interval"}
-    texts = [t for t in (methods.verdict, panel_prose.methods_left_out(methods)) if t]
-    return Section(
-        "What other methods say",
-        [panel_prose.typeset(text) for text in texts],
-        [figure(display, "methods", 1.0 + 0.36 * len(rows), words)],
-        [table(rows.rename(columns=level), "method-table")],
-    )
-
-
 def _placebos(analysis: PanelAnalysis) -> Section:
     words, placebo = panel_prose.captions(analysis), analysis.effect.placebo
     gaps = displays.GapDisplay.of(analysis.effect, analysis.outcome_label)
@@ -218,6 +182,7 @@ def _sensitivity(analysis: PanelAnalysis) -> Section:
         height = 1.0 + 0.26 * min(len(without.rows), 12)
         shown.append(figure(without, "without", height, words["without"]))
     texts = [
-        *panel_prose.findings(analysis, "honest_did", "bacon"), *panel_prose.not_asked(analysis),
-    ]  # fmt: skip
+        *panel_prose.findings(analysis, "breakdown", "honest_did", "bacon"),
+        *panel_prose.not_asked(analysis),
+    ]
     return Section("What would overturn it", texts, shown)

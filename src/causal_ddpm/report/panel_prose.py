@@ -19,6 +19,8 @@ PLAIN_NAMES = {"", "treated", "treatment", "treat", "policy", "d", "w", "post"}
 """Columns of treated cells whose names say nothing about the treatment."""
 HONEST = 0.95
 """Level of the robust intervals."""
+FEW_PLACEBOS = 50
+"""With fewer placebos the band of whole paths has been seen to hold less often than it claims."""
 TOLERATED = 2.6
 """Standard errors that measured coverage may lie below its claim before the page warns."""
 
@@ -74,7 +76,13 @@ def _finding(effect: PanelEffect) -> str:
 
 
 def _unusual(effect: PanelEffect) -> str:
+    """The rank among placebos; for many treated units, whose average has clusters, none."""
     placebo = effect.placebo
+    if effect.inference == "clusters":
+        return (
+            f"The interval is clustered; {placebo.n_placebos:,} placebo paths judge the bands of "
+            "single units."
+        )
     among = f"Among {placebo.n_placebos:,} placebo paths, where treatment is only pretended,"
     p, floor = f"{placebo.p_value:.2g}", f"{placebo.p_value_floor:.2g}"
     if placebo.p_value <= placebo.p_value_floor * (1 + 1e-9):
@@ -106,12 +114,27 @@ def warnings(analysis: PanelAnalysis) -> list[str]:
     found = [_sentence(typeset(item.words)) for item in analysis.diagnostics["cautions"].items]
     if placebo.coverage < placebo.level - TOLERATED * placebo.coverage_error:
         found.append(coverage_words(placebo))
+    if _rank_and_interval_differ(effect):
+        found.append(
+            f"The {effect.level:.0%} interval excludes zero and the placebo rank (p-value "
+            f"{placebo.p_value:.2g}) does not: the rank divides each gap by the fit before "
+            "treatment. Claim no more than both carry."
+        )
     if placebo.p_value_floor > 1 - effect.level:
         found.append(
             f"With {placebo.n_placebos} placebos no p-value below {placebo.p_value_floor:.2g} is "
             "possible, whatever the effect."
         )
     return list(dict.fromkeys([*found, *effect.att.warnings, *map(_sentence, analysis.notes)]))
+
+
+def _rank_and_interval_differ(effect: PanelEffect) -> bool:
+    """Whether the interval of few treated units excludes zero where their rank could too."""
+    low, high = effect.att.interval(effect.level)
+    alpha = 1 - effect.level
+    unusual = effect.placebo.p_value <= alpha + 1e-9
+    could = effect.placebo.p_value_floor <= alpha + 1e-9
+    return effect.inference == "placebos" and could and not unusual and not low <= 0 <= high
 
 
 def design(analysis: PanelAnalysis) -> list[tuple[str, str]]:
@@ -171,7 +194,7 @@ def captions(analysis: PanelAnalysis) -> dict[str, str]:
         f"{effect.pre_fit_error:.3g}.",
         "events": f"Effects by periods since treatment began: lines hold with {level} one by one, "
         "shaded bars all at once. Before treatment nothing should be found; what is found there "
-        "shows how far untreated paths stray.",
+        f"shows how far untreated paths stray. {_uniform_words(effect)}",
         "gaps": "The same gap between observed and predicted for the treated and for controls that "
         "are treated as if they had been. A real effect leaves the grey bundle after the start, "
         "and not before.",
@@ -182,11 +205,29 @@ def captions(analysis: PanelAnalysis) -> dict[str, str]:
         "without": "The average effect without each donor, for those that move it most.",
         "honest": f"The average effect and {100 * HONEST:g} % intervals when trends may part after "
         "treatment by steps up to a multiple of the largest step seen before it.",
-        "methods": "The same average effect by every method that applies, each with its own "
-        "interval. How far the points lie apart is an uncertainty that no single interval shows.",
         "coverage": f"How often the {placebo.level:.0%} band held what placebos really did, by "
         "periods since the pretended start; each placebo's own errors had no part in its band.",
     }  # fmt: skip
+
+
+def _uniform_words(effect: PanelEffect) -> str:
+    """What the band that should hold all at once held where nothing happened."""
+    placebo = effect.placebo
+    held = (
+        f"{placebo.uniform_coverage:.0%} of {placebo.n_placebos:,} placebo paths as a whole, "
+        f"standard error {placebo.uniform_coverage_error:.1%}"
+    )
+    if effect.inference == "clusters":
+        return (
+            "The shaded bars come from clustered errors; the band of single units, which is "
+            f"calibrated on placebos, held {held}."
+        )
+    text = f"The band of all at once held {held}; it claims {placebo.level:.0%}."
+    if placebo.uniform_coverage < placebo.level - TOLERATED * placebo.uniform_coverage_error:
+        return f"{text} Read it as too narrow."
+    if placebo.n_placebos < FEW_PLACEBOS:
+        return f"{text} With so few placebos it tends to hold less often than it claims."
+    return text
 
 
 def _path_words(effect: PanelEffect) -> str:
@@ -205,15 +246,6 @@ def _path_words(effect: PanelEffect) -> str:
         f"{listed(levels)} of its distribution period by period, the palest holds the whole path "
         f"at once in {level} of panels."
     )
-
-
-def methods_left_out(methods: MethodTable) -> str | None:
-    """Which methods have no answer, one clause a reason; None where all have one."""
-    titles: dict[str, list[str]] = {}
-    for title, reason in methods.left_out.items():
-        titles.setdefault(reason, []).append(title)
-    clauses = [f"{listed(names)} ({reason})" for reason, names in titles.items()]
-    return f"Left out: {'; '.join(clauses)}." if clauses else None
 
 
 def assumptions(analysis: PanelAnalysis) -> list[str]:

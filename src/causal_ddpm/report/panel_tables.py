@@ -10,7 +10,6 @@ import pandas as pd
 
 from causal_ddpm.core.truth import Truth
 from causal_ddpm.estimators.panel.effect import PanelEffect
-from causal_ddpm.evaluation.method_table import MethodTable
 from causal_ddpm.report import prose
 from causal_ddpm.report.displays.periods import written
 
@@ -44,26 +43,6 @@ def effects_frame(effect: PanelEffect, truth: Truth | None = None) -> pd.DataFra
         return table
     known = [truth.sample.get(_truth_key(label)) for label in table["Effect"]]
     return table.assign(Truth=["" if v is None else prose.number(v, places) for v in known])
-
-
-def methods_frame(methods: MethodTable) -> pd.DataFrame:
-    """What each method says, ours first; columns Method, Estimate, Interval, Before.
-
-    Before is the root mean squared gap before treatment, of methods that fit a path.
-    """
-    found = methods.frame()
-    places = prose.decimals(methods.typical_width / 4)
-    return pd.DataFrame(
-        {
-            "Method": found["method"],
-            "Estimate": [prose.number(v, places) for v in found["value"]],
-            "Interval": [
-                f"{prose.number(low, places)} to {prose.number(high, places)}"
-                for low, high in zip(found["ci_low"], found["ci_high"], strict=True)
-            ],
-            "Before": ["" if pd.isna(v) else f"{v:.3g}" for v in found["pre_fit"]],
-        }
-    )
 
 
 def _rows(effect: PanelEffect) -> Iterator[_Row]:

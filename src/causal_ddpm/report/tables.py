@@ -74,8 +74,12 @@ def estimates_table(analysis: Analysis) -> GT:
     return page_table(table, "estimates")
 
 
+SENTENCE = 40
+"""A column with a text longer than this is aligned left, as sentences are."""
+
+
 def page_table(table: pd.DataFrame, name: str) -> GT:
-    """A table of texts in the look of the report; the first column is aligned left.
+    """A table of texts in the look of the report; the first column and sentences are aligned left.
 
     Parameters
     ----------
@@ -85,12 +89,13 @@ def page_table(table: pd.DataFrame, name: str) -> GT:
     """
     from great_tables import GT
 
-    columns = list(table.columns)
+    long = [c for c in table.columns[1:] if table[c].str.len().max() > SENTENCE]
+    left = [table.columns[0], *long]
     return (
         GT(table.map(html.escape), id=name)
         .fmt_passthrough(escape=False)
-        .cols_align("right", columns=columns[1:])
-        .cols_align("left", columns=columns[0])
+        .cols_align("right")
+        .cols_align("left", columns=left)
         .tab_options(
             table_width="100%",
             table_font_names=["system-ui", "Segoe UI", "Arial", "sans-serif"],

@@ -37,7 +37,9 @@ def many():
 
 def test_one_treated_unit_has_placebos_and_no_asymptotics(one):
     found = diagnose_panel(*one)
-    assert {"pre_fit", "placebo_in_space", "placebo_in_time", "donors"} <= set(found.parts)
+    assert {"pre_fit", "placebo_in_space", "placebo_in_time", "donors", "breakdown"} <= set(
+        found.parts
+    )
     assert set(found.left_out) == {"pretrends", "honest_did"}
     assert "placebos in time and space" in found.left_out["honest_did"]
     assert set(found.parts) | set(found.left_out) == set(TITLES)
@@ -48,7 +50,7 @@ def test_one_treated_unit_has_placebos_and_no_asymptotics(one):
 def test_many_treated_units_have_tests_of_trends(many):
     found = diagnose_panel(*many)
     assert {"pretrends", "honest_did", "bacon"} <= set(found.parts)
-    assert set(found.left_out) == {"pre_fit", "placebo_in_time", "donors"}
+    assert set(found.left_out) == {"pre_fit", "placebo_in_time", "donors", "breakdown"}
     assert found["pretrends"].passed
     assert found["honest_did"].breakdown_mbar > 0
     assert found["bacon"].forbidden > 0.1

@@ -256,20 +256,20 @@ class TestMethodsAndDonors:
     def test_the_forest_says_the_range_and_hollows_methods_without_interval(self):
         rows = pd.DataFrame({
             "method": ["ours", "twfe"], "value": [-15.5, -27.25], "ci_low": [-20.0, np.nan],
-            "ci_high": [-11.0, np.nan], "own": [True, False], "agrees": [True, False],
+            "ci_high": [-11.0, np.nan], "kind": ["own", "votes"], "agrees": [True, False],
         })  # fmt: skip
-        display = MethodForestDisplay(rows, "they disagree", "Effect on packs")
+        display = MethodForestDisplay(rows, None, None, "Effect on packs")
         ax = drawn(display)
-        assert "\N{MINUS SIGN}27.2 to \N{MINUS SIGN}15.5" in ax.get_title(loc="left")
+        assert "\N{MINUS SIGN}27.25 to \N{MINUS SIGN}15.5" in ax.get_title(loc="left")
         hollow = [line for line in ax.lines if line.get_markerfacecolor() == "white"]
         assert [line.get_marker() for line in hollow] == ["D"]
-        assert ax.get_legend().get_texts()[0].get_text() == "interval without our estimate"
+        assert ax.get_legend().get_texts()[0].get_text() == "interval misses our estimate"
         pd.testing.assert_frame_equal(display.frame(), rows)
 
     def test_the_forest_is_that_of_the_methods_table_ours_first(self, analysis):
         frame = MethodForestDisplay.of(analysis.methods, "packs").frame()
         assert list(frame["value"]) == [-7.125, -6.5, -15.25]
-        assert frame["own"].tolist() == [True, False, False]
+        assert frame["kind"].tolist() == ["own", "votes", "votes"]
 
     def test_donors_are_those_of_the_record(self, effect):
         table = pd.DataFrame({

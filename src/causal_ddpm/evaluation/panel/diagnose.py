@@ -1,10 +1,11 @@
 """All diagnostics of a panel and its effect, in the order in which a referee asks.
 
 What applies depends on how many units are treated. With few, whose intervals come from placebos:
-pre-treatment fit, placebos in space and time, donors and the effect without each of them. With
-many, whose intervals are clustered: the joint test of the coefficients before treatment and its
-power, bounds on violations of parallel trends, and what a two-way regression would compare. A part
-that does not apply is listed with the reason; none is left out in silence.
+pre-treatment fit, placebos in space and time, donors and the effect without each of them, and how
+wrong the untreated path would have to be. With many, whose intervals are clustered: the joint test
+of the coefficients before treatment and its power, bounds on violations of parallel trends, and
+what a two-way regression would compare. A part that does not apply is listed with the reason; none
+is left out in silence.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from causal_ddpm.core.progress import Progress, silent
 from causal_ddpm.core.random import Seed, seed_sequence
 from causal_ddpm.estimators.panel.effect import PanelEffect
 from causal_ddpm.evaluation.panel.bacon import bacon_weights
+from causal_ddpm.evaluation.panel.breakdown import Breakdown, breakdown
 from causal_ddpm.evaluation.panel.cautions import cautions
 from causal_ddpm.evaluation.panel.description import describe_panel
-from causal_ddpm.evaluation.panel.donors import donors
+from causal_ddpm.evaluation.panel.donors import Donors, donors
 from causal_ddpm.evaluation.panel.honest import HonestDiD, honest_did
 from causal_ddpm.evaluation.panel.placebo_space import SpacePlacebo
 from causal_ddpm.evaluation.panel.placebo_time import TimePlacebo, placebo_in_time
@@ -58,6 +60,7 @@ TITLES = {
     "placebo_in_space": "Placebo in space",
     "placebo_in_time": "Placebo in time",
     "donors": "Donors, and the effect without each",
+    "breakdown": "How wrong the untreated path may be",
     "pretrends": "Trends before treatment",
     "honest_did": "Bounds on differences in trends",
     "bacon": "What two-way fixed effects would compare",
@@ -170,6 +173,7 @@ def diagnose_panel(
         "placebo_in_space": lambda: SpacePlacebo.of(effect.placebo),
         "placebo_in_time": asked.placebo_in_time,
         "donors": asked.donors,
+        "breakdown": lambda: asked.breakdown(parts.get("donors")),
         "pretrends": asked.pretrends,
         "honest_did": asked.honest_did,
         "bacon": lambda: bacon_weights(panel),
@@ -222,6 +226,14 @@ class _Asked:
                 "own: no single control carries the average effect."
             )
         return donors(self.panel, self.base)
+
+    def breakdown(self, behind: Diagnostic | None) -> Breakdown:
+        if not isinstance(behind, Donors):
+            raise NotIdentifiedError(
+                f"{self.effect.n_treated:,} units are treated: the bounds on differences in trends "
+                "say it."
+            )
+        return breakdown(self.effect, behind)
 
     def pretrends(self) -> PretrendTest:
         self._need_clusters()

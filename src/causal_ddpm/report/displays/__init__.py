@@ -25,7 +25,6 @@ from causal_ddpm.report.displays.factorial import (
 from causal_ddpm.report.displays.honest import HonestDisplay
 from causal_ddpm.report.displays.laws import DistributionsDisplay, QuantileDisplay
 from causal_ddpm.report.displays.leaderboard import LeaderboardDisplay
-from causal_ddpm.report.displays.method_comparison import ComparisonDisplay
 from causal_ddpm.report.displays.methods import MethodForestDisplay
 from causal_ddpm.report.displays.own_study import OwnStudyDisplay
 from causal_ddpm.report.displays.panel_map import CohortMeansDisplay, TreatmentMapDisplay
@@ -39,7 +38,6 @@ from causal_ddpm.report.displays.sensitivity import HiddenBiasDisplay, OmittedVa
 __all__ = [
     "BalanceDisplay",
     "CohortMeansDisplay",
-    "ComparisonDisplay",
     "CounterfactualPathDisplay",
     "CouplingDisplay",
     "Display",
