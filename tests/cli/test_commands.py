@@ -139,6 +139,15 @@ def test_simulated_files_have_the_promised_columns_and_truth(command, tmp_path):
     assert path.read_bytes() != first
 
 
+def test_a_simulated_panel_of_adoption_dates_is_written_with_its_truth(command, tmp_path):
+    path = tmp_path / "panel.csv"
+    code, out, _ = command("simulate", "ai-adoption-panel", "--n", 30, "--out", path)
+    assert code == 0
+    assert "480 simulated rows" in out
+    assert len(pd.read_csv(path)) == 480
+    assert "ATT" in json.loads((tmp_path / "panel.csv.truth.json").read_text("utf-8"))["sample"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

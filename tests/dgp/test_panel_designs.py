@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from causal_ddpm.core.errors import DataError
+from causal_ddpm.dgp.ai_adoption_panel import AI_ADOPTION_PANEL
 from causal_ddpm.dgp.did import (
     BROKEN_TREND,
     DID,
@@ -23,6 +24,7 @@ from causal_ddpm.testing import check_panel_design
 
 DESIGNS = (
     DID, BROKEN_TREND, DIVERGING_TRENDS, HETEROGENEOUS, DYNAMIC, STAGGERED, INTERACTIVE, DONOR_POOL,
+    AI_ADOPTION_PANEL,
 )  # fmt: skip
 every = pytest.mark.parametrize("design", DESIGNS, ids=lambda design: design.name)
 
@@ -138,7 +140,7 @@ def brute_force(design, n, repeats):
 
 @every
 def test_the_population_truth_is_a_mean_of_many_potential_outcomes(design):
-    n, repeats = (1_500, 20) if design is STAGGERED else (400, 20)
+    n, repeats = (1_500, 20) if design in (STAGGERED, AI_ADOPTION_PANEL) else (400, 20)
     table = brute_force(design, n, repeats)
     error = table.std() / np.sqrt(repeats)
     for label, value in design.truth().population.items():
@@ -154,6 +156,9 @@ def test_known_constants():
     assert STAGGERED.truth().value("ATT(cohort=6)") == pytest.approx(2 * (1 + 0.3 * 6.5))
     assert STAGGERED.truth().value("ATT(event_time=0)") == pytest.approx(3.5 / 3)
     assert STAGGERED.truth().value("ATT(event_time=13)") == pytest.approx(2 * 4.9)
+    # mean over k = 0, 1, 2, 3 of 3 (1 - .7^(k + 1))
+    mean = 3 * (1 - (0.7 + 0.49 + 0.343 + 0.2401) / 4)
+    assert AI_ADOPTION_PANEL.truth().value("ATT(cohort=12)") == pytest.approx(mean)
     assert INTERACTIVE.truth().value("ATT") == 1
     assert DONOR_POOL.truth().value("ATT(event_time=1)") == pytest.approx(-2 * (1 - 0.49))
 

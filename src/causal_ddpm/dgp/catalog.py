@@ -21,6 +21,7 @@ from causal_ddpm.core.protocols import Design
 from causal_ddpm.core.random import Seed
 from causal_ddpm.core.truth import Truth
 from causal_ddpm.dgp.ai_adoption import AIAdoption
+from causal_ddpm.dgp.ai_adoption_panel import AI_ADOPTION_PANEL
 from causal_ddpm.dgp.binary_outcome import BINARY_OUTCOME
 from causal_ddpm.dgp.clustered import CLUSTERED
 from causal_ddpm.dgp.confounded import BIMODAL, GAUSS, LINEAR, NO_EFFECT
@@ -161,6 +162,7 @@ _ENTRIES: tuple[Entry, ...] = (
     _panel(HETEROGENEOUS, "effects differ with the unit: sample and population ATT differ"),
     _panel(DYNAMIC, "an effect that builds up over the periods of treatment"),
     _panel(STAGGERED, "cohorts with growing effects: two-way fixed effects mislead"),
+    _panel(AI_ADOPTION_PANEL, "firms that adopt AI in different quarters, the best of them first"),
     _panel(INTERACTIVE, "the treated load more on two factors: parallel trends fail"),
     _panel(DONOR_POOL, "one treated unit, 39 donors: the setting of synthetic control"),
     Entry(
