@@ -19,7 +19,7 @@ export MKL_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow notebooks lint format types contracts sizes check clean
+.PHONY: help demo test test-slow notebooks docs lint format types contracts sizes check clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -36,6 +36,11 @@ test-slow: $(STAMPS)/test  ## run the slow tests (minutes each)
 
 notebooks: $(STAMPS)/docs  ## run the notebooks and keep their output (minutes)
 	@$(PY) scripts/run_notebooks.py
+
+docs: $(STAMPS)/docs  ## write the documentation site to build/site (NOTEBOOKS=all runs them all again)
+	@$(PY) scripts/run_notebooks.py $(if $(filter all,$(NOTEBOOKS)),,--changed)
+	@$(PY) -m sphinx -W --keep-going -q -c docs -d build/doctrees . build/site
+	@echo "Written: build/site/index.html"
 
 lint: $(STAMPS)/dev  ## ruff: rules and format
 	@$(PY) -m ruff check .

@@ -2,7 +2,8 @@
 
 ``python scripts/run_notebooks.py [NAME ...]`` reads ``notebooks/NAME.py`` (percent format: cells
 begin with ``# %%``), runs the cells in a fresh kernel in the notebooks' folder, and writes
-``notebooks/NAME.ipynb``. The scripts are what is edited; without names, all are run. A notebook
+``notebooks/NAME.ipynb``. The scripts are what is edited; without names, all are run; with
+``--changed`` those whose notebook is missing or does not hold the cells of its script. A notebook
 whose cells raise is not written.
 """
 
@@ -21,7 +22,10 @@ def main(names: list[str]) -> None:
         from nbclient import NotebookClient
     except ImportError as error:
         sys.exit(f"{error.name} is missing: pip install -e '.[docs]'")
-    scripts = [FOLDER / f"{name}.py" for name in names] or sorted(FOLDER.glob("[0-9]*.py"))
+    named = [FOLDER / f"{name}.py" for name in names if name != "--changed"]
+    scripts = named or sorted(FOLDER.glob("[0-9]*.py"))
+    if "--changed" in names:
+        scripts = [script for script in scripts if has_changed(script)]
     for script in scripts:
         if not script.exists():
             sys.exit(f"There is no {script}.")
@@ -39,6 +43,17 @@ def main(names: list[str]) -> None:
             cell.metadata.pop("execution", None)
         jupytext.write(notebook, script.with_suffix(".ipynb"), fmt="ipynb")
         print(f"Written: {script.with_suffix('.ipynb')}")
+
+
+def has_changed(script: Path) -> bool:
+    """Whether the notebook of a script is missing or holds other cells."""
+    import jupytext
+
+    notebook = script.with_suffix(".ipynb")
+    if not notebook.exists():
+        return True
+    cells = [[(c.cell_type, c.source) for c in jupytext.read(p).cells] for p in (script, notebook)]
+    return cells[0] != cells[1]
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Conformance checks for nuisance models and designs of your own.
+"""Conformance checks for nuisance models, denoisers and designs of your own.
 
 Each check of a model runs it on a small simulated data set and raises ``AssertionError`` with a
 sentence when it breaks a law that the estimators rely on: shapes, finite numbers, settings left
 untouched, same seed same bits, no dependence on ``n_jobs``, and no leak from a fold into its own
 predictions.
+:func:`check_denoiser` asks of a denoising network what the samplers rely on.
 :func:`check_design` and :func:`check_panel_design` compare what a design says of itself with its
 own potential outcomes, :func:`check_truth` compares every number of its truth with brute force.
 
@@ -137,6 +138,55 @@ def check_propensity_model(
     swapped, _ = model.cross_fit(_with(data, treatment=_swap_in_fold(data, folds)), folds, 1, 1)
     own = folds == 0
     assert np.array_equal(e[own], swapped[own]), "a fold's treatments leak into its probabilities"
+
+
+def check_denoiser(denoiser: Any, n_rows: int, seed: int = 0) -> None:
+    """Check a denoiser of a standardised scalar, such as a network of your own.
+
+    Parameters
+    ----------
+    denoiser : callable
+        E[v | v_tau] for v_tau of shape (n_rows, M) and one noise level tau, a float; for example a
+        :class:`~causal_ddpm.diffusion.parametrisation.ForeignDenoiser` around a network.
+    n_rows : int
+        Rows that the denoiser's condition has.
+    seed : int
+
+    Raises
+    ------
+    AssertionError
+        With one sentence, at the first law that does not hold.
+
+    Notes
+    -----
+    With v of mean 0 and variance 1 the conditional mean shrinks what it sees: little at tau = .05,
+    to at most a few units at tau = 20. A network read under a schedule or a target that is not its
+    own does not.
+    """
+    import torch
+
+    from causal_ddpm.diffusion.sampler import SAMPLERS, crossing_share, decode
+
+    noise = torch.from_numpy(np.random.default_rng(seed).standard_normal((n_rows, 16)))
+    with torch.no_grad():
+        for tau in (0.05, 1.0, 20.0):
+            v = noise * np.sqrt(1 + tau**2)
+            first = denoiser(v, tau)
+            assert first.shape == v.shape, f"the answer has shape {tuple(first.shape)}"
+            assert torch.isfinite(first).all(), "the answer is not finite everywhere"
+            assert torch.equal(first, denoiser(v, tau)), "two calls differ: is dropout still on?"
+            other = v.clone()
+            other[n_rows // 2 :] += 1.0
+            kept = denoiser(other, tau)[: n_rows // 2]
+            assert torch.allclose(kept, first[: n_rows // 2], atol=1e-5), "rows see each other"
+            reach = float((first - v).abs().mean() if tau < 1 else first.abs().mean())
+            assert reach < (0.3 if tau < 1 else 5.0), (
+                f"at noise level {tau:g} the answer is {reach:.2g} off: another schedule or target?"
+            )
+        sampler = SAMPLERS["adams"]
+        values = decode(sampler, denoiser, noise.sort(dim=1).values, sampler.levels(40))
+    share = crossing_share(values)
+    assert share < 0.02, f"{share:.0%} of the quantiles cross"
 
 
 def check_design(design: Design, n: int = 4_000, seed: int = 0) -> None:

@@ -153,8 +153,8 @@ class Estimate:
         level : float, optional
             Confidence level; the estimate's own by default.
         simultaneous : bool
-            If True all entries are covered at once with probability ``level`` (max-|t| over the
-            joint normal or bootstrap law); otherwise each entry on its own.
+            If True all entries are covered at once with probability ``level`` (the largest absolute
+            t over the joint normal or bootstrap law); otherwise each entry on its own.
 
         Returns
         -------

@@ -21,7 +21,7 @@ Anderson-Rubin set at a level with critical value q holds its level whatever the
 
 (Anderson and Rubin 1949; Fieller 1954): an interval where t_D^2 > q^2; otherwise everything but a
 gap, or the whole line, which says that the data do not bound the LATE. The LATE is refused where
-|t_D| <= q at its level. A warning is due below F = t_D^2 = 104.7, above which the usual 95 %
+t_D^2 <= q^2 at its level. A warning is due below F = t_D^2 = 104.7, above which the usual 95 %
 interval can be trusted whatever the correlations (Lee, McCrary, Moreira and Porter 2022, sec. 2);
 below 10 the sentence is stronger (Staiger and Stock 1997).
 """

@@ -7,11 +7,12 @@ Of m effects c_1 .. c_m with equal standard errors, most of them zero,
 
 PSE is the pseudo standard error, ME the margin of error of one effect, SME the margin that all m
 noise effects stay within together with probability .95. In a half-normal plot (Daniel 1959) the
-ordered |c|_(i) lie along a line through zero over Phi^-1(.5 + .5 (i - .5) / m) unless active.
+ordered sizes of the effects lie along a line through zero over Phi^-1(.5 + .5 (i - .5) / m) unless
+active.
 
 Effects here are those of textbooks, the mean of y where the product of the -1/+1 columns is +1 less
 that where it is -1: the average effect (p = 1/2) of the 0/1 factors for one factor, the same over
-2^(|S| - 1) for an interaction of |S|.
+2^(k - 1) for an interaction of k factors.
 """
 
 from __future__ import annotations

@@ -8,10 +8,11 @@ values Z (zero outside O) follow from T equations, the unit effects being elimin
     a = diag(1/n) (Z 1 - O f),      S f = Z' 1 - O' diag(1/n) Z 1,      S = diag(m) - O' diag(1/n) O
 
 S 1_c = 0 for the periods of every connected part c of the panel, so f is fixed up to a constant a
-part; S + sum_c 1_c 1_c' / |c| is regular and its solution has mean zero in every part. Covariates
-are swept of both effects in the same way, and b regresses swept y on swept x (Frisch, Waugh,
-Lovell). On cells outside O the prediction is the imputation of Borusyak, Jaravel and Spiess (2024):
-with the treated cells outside O, the mean of y - prediction over them is their estimator.
+part. With T_c the number of its periods, S + sum_c 1_c 1_c' / T_c is regular and its solution has
+mean zero in every part. Covariates are swept of both effects in the same way, and b regresses swept
+y on swept x (Frisch, Waugh, Lovell). On cells outside O the prediction is the imputation of
+Borusyak, Jaravel and Spiess (2024): with the treated cells outside O, the mean of y - prediction
+over them is their estimator.
 
 The effects of a unit and a period are comparable only if a chain of observed cells links them; a
 cell without such a chain is not identified and predicted as NaN.
