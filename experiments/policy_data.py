@@ -23,6 +23,10 @@ class Policy:
     Parameters
     ----------
     question : str
+    name : str
+        What the treatment is called in the report.
+    outcome : str
+        What the outcome is called in the report.
     region : str
         Where the policy was; the only region it can be asked for.
     unit : str
@@ -43,6 +47,8 @@ class Policy:
     """
 
     question: str
+    name: str
+    outcome: str
     region: str
     unit: str
     columns: Mapping[str, tuple[str, ...]]
@@ -71,21 +77,26 @@ def load(policy: Policy, file: Path | None) -> tuple[PanelData, str]:
     else:
         raise DataError(
             "no installed package holds these data", "a file of yours, with --data FILE",
-            "Columns: " + ", ".join(" or ".join(names) for names in policy.columns.values()) + ".",
+            f"Columns: {_columns(policy)}; {' or '.join(policy.treated)} is treated from "
+            f"{policy.start} on.",
         )  # fmt: skip
     return panel_of(policy, frame), source
 
 
 def panel_of(policy: Policy, frame: pd.DataFrame) -> PanelData:
-    """The checked panel; one unit is treated from ``policy.start`` on, or cohorts say who is."""
+    """The checked panel; one unit is treated from ``policy.start`` on, or cohorts say who is.
+
+    Outcome and treatment go by the names of the policy, so that the report asks its question.
+    """
     names = {role: _column(frame, role, wanted) for role, wanted in policy.columns.items()}
     unit, period = names["unit"], names["period"]
     frame = frame.dropna(subset=[names["outcome"]])
     frame = frame[~frame[unit].astype(str).isin(policy.left_out)]
+    frame = frame.rename(columns={names["outcome"]: policy.outcome})
     if "cohort" in names:
         return PanelData(
-            frame, unit, period, names["outcome"], cohort=names["cohort"],
-            clusters=names.get("clusters"),
+            frame.rename(columns={names["cohort"]: policy.name}), unit, period, policy.outcome,
+            cohort=policy.name, clusters=names.get("clusters"),
         )  # fmt: skip
     labels = frame[unit].astype(str)
     found = [name for name in policy.treated if (labels == name).any()]
@@ -94,10 +105,22 @@ def panel_of(policy: Policy, frame: pd.DataFrame) -> PanelData:
             f"no unit in column '{unit}' is called {' or '.join(policy.treated)}",
             f"the treated unit of {policy.region} among the rows",
         )
-    treated = (labels == found[0]) & (frame[period] >= policy.start)
-    return PanelData(
-        frame.assign(policy=treated.astype(int)), unit, period, names["outcome"], treated="policy"
-    )
+    treated = (labels == found[0]) & (_years(frame[period]) >= policy.start)
+    cells = frame.assign(**{policy.name: treated.astype(int)})
+    return PanelData(cells, unit, period, policy.outcome, treated=policy.name)
+
+
+def _columns(policy: Policy) -> str:
+    return ", ".join(f"{role} ({' or '.join(names)})" for role, names in policy.columns.items())
+
+
+def _years(periods: pd.Series) -> pd.Series:
+    """Years as numbers, refused where they are something else."""
+    years = pd.to_numeric(periods, errors="coerce")
+    if years.isna().any():
+        odd = periods[years.isna()].iloc[0]
+        raise DataError(f"column '{periods.name}' holds {odd!r}", "years as numbers, such as 1970")
+    return years
 
 
 def _column(frame: pd.DataFrame, role: str, wanted: tuple[str, ...]) -> str:
@@ -156,6 +179,7 @@ def _assert(what: str, found: float, published: float) -> None:
 
 _GERMANY = Policy(
     question="What did reunification in 1990 do to West German GDP per head?",
+    name="reunification", outcome="GDP per head",
     region="West Germany", unit="US dollars, purchasing power parity",
     columns={"unit": ("country",), "period": ("year",), "outcome": ("gdp", "gdpcap")},
     treated=("West Germany", "Germany", "7"), start=1990,
@@ -169,6 +193,7 @@ _GERMANY = Policy(
 
 _BASQUE = Policy(
     question="What did terrorism do to GDP per head in the Basque Country?",
+    name="terrorism", outcome="GDP per head",
     region="Basque Country", unit="thousand 1986 US dollars",
     columns={"unit": ("regionname", "region", "regionno"), "period": ("year",),
              "outcome": ("gdpcap",)},
@@ -185,7 +210,8 @@ POLICIES: dict[str, Policy] = {
     "minimum_wage": Policy(
         question="What did raising a state's minimum wage above the federal one do to teen "
         "employment?",
-        region="US", unit="log of teen employment",
+        name="a higher minimum wage", outcome="log teen employment", region="US",
+        unit="log of persons",
         columns={"unit": ("countyreal",), "period": ("year",), "outcome": ("lemp",),
                  "cohort": ("first.treat", "first_treat"), "clusters": ("state",)},
         treated=(), start=2004, package=_county_wages,
@@ -202,7 +228,8 @@ POLICIES: dict[str, Policy] = {
     ),
     "smoking_tax": Policy(
         question="What did Proposition 99 do to cigarette sales in California?",
-        region="California", unit="packs a head and year",
+        name="Proposition 99", outcome="cigarette sales", region="California",
+        unit="packs a head and year",
         columns={"unit": ("state",), "period": ("year",),
                  "outcome": ("packspercapita", "cigsale")},
         treated=("California", "3"), start=1989, package=_california,
@@ -220,7 +247,7 @@ POLICIES: dict[str, Policy] = {
     "texas": Policy(
         question="What did the prison building of 1993 do to the number of Black men in Texan "
         "prisons?",
-        region="Texas", unit="persons",
+        name="prison building", outcome="Black men in prison", region="Texas", unit="persons",
         columns={"unit": ("state",), "period": ("year",), "outcome": ("bmprison",)},
         treated=("Texas", "48"), start=1993, package=_texas,
         caveats=(

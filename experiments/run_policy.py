@@ -22,8 +22,10 @@ from policy_data import POLICIES, Policy, load
 from causal_ddpm.core.errors import CausalDDPMError, DataError
 from causal_ddpm.evaluation.panel.analysis import PanelAnalysis, analyse_panel
 from causal_ddpm.evaluation.provenance import Source
-from causal_ddpm.report import displays, panel_prose, style
+from causal_ddpm.report import displays, panel_prose
+from causal_ddpm.report.method_tables import left_out_frame, methods_frame
 from causal_ddpm.report.panel import write_panel_report
+from causal_ddpm.report.pictures import write_display
 
 
 def main(words: list[str] | None = None) -> int:
@@ -69,7 +71,11 @@ def say(policy: Policy, analysis: PanelAnalysis) -> None:
     print()
     if analysis.methods is not None:
         print("Methods, one estimand")
-        print(textwrap.indent(str(analysis.methods), "  "), "\n")
+        print(textwrap.indent(methods_frame(analysis.methods).to_string(index=False), "  "))
+        print(f"{indented(analysis.methods.verdict)}")
+        for row in left_out_frame(analysis.methods).to_dict("records"):
+            print(indented(f"No answer from {row['Method']}: {row['Why']}."))
+        print()
     if policy.references:
         print("Published")
         for label, value in policy.references.items():
@@ -87,13 +93,13 @@ def write(analysis: PanelAnalysis, folder: Path) -> None:
     (folder / "analysis.json").write_text(analysis.to_json(), encoding="utf-8")
     for name, display in pictures(analysis).items():
         display.frame().to_csv(folder / f"{name}.csv", index=False)
-        _save(display, folder / f"{name}.png")
+        write_display(display, folder / f"{name}.png")
 
 
 def pictures(analysis: PanelAnalysis) -> Mapping[str, displays.Display]:
     """The figures worth a file of their own."""
     effect, outcome = analysis.effect, analysis.outcome_label
-    return {
+    shown: dict[str, displays.Display] = {
         "treatment": displays.TreatmentMapDisplay.of(analysis.panel),
         "means": displays.CohortMeansDisplay.of(analysis.panel, outcome),
         "path": displays.CounterfactualPathDisplay.of(effect, outcome),
@@ -102,17 +108,15 @@ def pictures(analysis: PanelAnalysis) -> Mapping[str, displays.Display]:
         "placebos": displays.PlaceboDistributionDisplay.of(effect.placebo),
         "coverage": displays.PlaceboCoverageDisplay.of(effect.placebo),
     }
-
-
-def _save(display: displays.Display, path: Path) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with style.look():
-        figure = Figure(figsize=(7.4, 4.0), layout="constrained", facecolor="white")
-        FigureCanvasAgg(figure)
-        display.plot(figure.add_subplot())
-        figure.savefig(path, dpi=160, facecolor="white")
+    if analysis.methods is not None:
+        shown["methods"] = displays.MethodForestDisplay.of(analysis.methods, outcome)
+    if "donors" in analysis.diagnostics:
+        found = analysis.diagnostics["donors"]
+        shown["donors"] = displays.DonorDisplay.of(found)
+        shown["without"] = displays.LeaveOneOutDisplay.of(found, effect, outcome)
+    if "honest_did" in analysis.diagnostics:
+        shown["robust"] = displays.HonestDisplay.of(analysis.diagnostics["honest_did"], outcome)
+    return shown
 
 
 def _check_region(policy: Policy, region: str | None) -> None:

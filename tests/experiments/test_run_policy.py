@@ -61,6 +61,7 @@ def test_a_file_of_the_user_is_read_by_the_names_that_circulate(policies, basque
     assert panel.shape == (13, 30)
     assert panel.units[~panel.is_control].tolist() == [17]
     assert panel.periods[panel.cohorts[0]] == 1970
+    assert (panel.treated_name, panel.outcome_name) == ("terrorism", "GDP per head")
 
 
 def test_refusals_say_what_to_bring(policies, basque):
@@ -69,6 +70,9 @@ def test_refusals_say_what_to_bring(policies, basque):
     frame = pd.read_csv(basque)
     with pytest.raises(DataError, match="no column for the outcome"):
         policies.panel_of(policies.POLICIES["basque"], frame.drop(columns="gdpcap"))
+    with pytest.raises(DataError, match="column 'year' holds '1955-01'; expected years"):
+        dated = frame.assign(year=frame["year"].astype(str) + "-01")
+        policies.panel_of(policies.POLICIES["basque"], dated)
     with pytest.raises(DataError, match="no unit in column 'regionno'"):
         policies.panel_of(policies.POLICIES["basque"], frame[frame["regionno"] != 17])
 
@@ -107,7 +111,7 @@ def test_it_goes_from_a_file_to_the_report(root, basque, tmp_path):
     folder = tmp_path / "results" / "basque"
     record = json.loads((folder / "analysis.json").read_text(encoding="utf-8"))
     assert record["panel"]["units"] == 13
-    assert "What did the treatment do to gdpcap?" in (folder / "report.html").read_text("utf-8")
+    assert "What did terrorism do to GDP per head?" in (folder / "report.html").read_text("utf-8")
     assert {p.suffix for p in folder.iterdir()} == {".csv", ".png", ".html", ".json"}
 
 

@@ -122,7 +122,7 @@ def compare(  # noqa: PLR0913 - a command's options are its arguments
 
 
 def _checked_picture(plot: Path, taken: list[Path]) -> Path:
-    from causal_ddpm.report.comparison import check_picture
+    from causal_ddpm.report.pictures import check_picture
 
     if plot.resolve() in {path.resolve() for path in taken}:
         raise DataError(f"--plot names '{plot}', which is the data file or another output")

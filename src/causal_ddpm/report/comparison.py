@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from causal_ddpm.core.errors import DataError
-from causal_ddpm.core.files import check_writable, draft_of, write_text
+from causal_ddpm.core.files import check_writable, write_text
 from causal_ddpm.evaluation.comparison import Comparison
-from causal_ddpm.report import displays, style
+from causal_ddpm.report.displays import MethodForestDisplay
 from causal_ddpm.report.html import fill
 from causal_ddpm.report.method_tables import method_sections
+from causal_ddpm.report.pictures import write_display
 
-PICTURES = (".svg", ".png", ".pdf")
-_WIDTH = 7.4
 ASSUMPTIONS = (
     "All methods got the same rows and were asked for the same effect.",
     "What carries a method's answer stands beside it; those that adjust for the same confounders "
@@ -54,36 +52,12 @@ def render(comparison: Comparison) -> str:
     return fill("sections.html.j2", content)
 
 
-def check_picture(path: Path) -> Path:
-    """The path of a picture that can be written.
-
-    Raises
-    ------
-    DataError
-        If its ending names no format, or the folder cannot be written to.
-    """
-    if path.suffix.lower() not in PICTURES:
-        raise DataError(
-            f"the picture '{path.name}' ends in '{path.suffix or 'nothing'}'", ", ".join(PICTURES)
-        )
-    return check_writable(path)
-
-
 def write_picture(comparison: Comparison, path: str | Path) -> Path:
     """The forest plot as a file of its own: .svg, .png or .pdf.
 
     Raises
     ------
     DataError
-        As :func:`check_picture`.
+        As :func:`~causal_ddpm.report.pictures.check_picture`.
     """
-    from matplotlib.figure import Figure
-
-    target = check_picture(Path(path))
-    display = displays.MethodForestDisplay.of(comparison)
-    with style.look(), draft_of(target) as draft:
-        drawn = Figure(figsize=(_WIDTH, display.height), layout="constrained")
-        display.plot(drawn.add_subplot())
-        kind = target.suffix.lower().removeprefix(".")
-        drawn.savefig(draft, format=kind, dpi=160, facecolor="white")
-    return target
+    return write_display(MethodForestDisplay.of(comparison), path)

@@ -22,7 +22,7 @@ def methods_frame(methods: MethodTable) -> pd.DataFrame:
         before (its root mean squared gap there), with a benchmark Distance / SE, and CPU s.
     """
     found = methods.frame()
-    paths = "pre_fit" in found and found["pre_fit"].notna().any()
+    paths = "pre_fit" in found and bool(found["pre_fit"].notna().any())
     return pd.DataFrame([_texts(row, paths) for row in found.to_dict("records")])
 
 
