@@ -70,8 +70,8 @@ def test_refusals_say_what_to_bring(policies, basque):
     frame = pd.read_csv(basque)
     with pytest.raises(DataError, match="no column for the outcome"):
         policies.panel_of(policies.POLICIES["basque"], frame.drop(columns="gdpcap"))
+    dated = frame.assign(year=frame["year"].astype(str) + "-01")
     with pytest.raises(DataError, match="column 'year' holds '1955-01'; expected years"):
-        dated = frame.assign(year=frame["year"].astype(str) + "-01")
         policies.panel_of(policies.POLICIES["basque"], dated)
     with pytest.raises(DataError, match="no unit in column 'regionno'"):
         policies.panel_of(policies.POLICIES["basque"], frame[frame["regionno"] != 17])
