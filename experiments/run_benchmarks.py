@@ -113,7 +113,7 @@ def _place_in_words(rows: pd.DataFrame, score: str) -> str:
     own = ranks.loc[ranks["method"] == OURS, "mean rank"].item()
     text = (
         f"{standings.SCORES[score]}: place {standings.place(ranks, OURS)} of {len(ranks)} by mean "
-        f"rank over {len(families)} families (ours {own:.2f}, {first['method']} "
+        f"rank over {', '.join(families)} (ours {own:.2f}, {first['method']} "
         f"{first['mean rank']:.2f})"
     )
     if clean and len(clean) < len(families):

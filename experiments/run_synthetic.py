@@ -38,7 +38,7 @@ READING = (
     f"Copes: bias within {MANY_ERRORS} Monte Carlo errors or below a quarter of the spread, and "
     f"coverage not below {LEVEL:.0%} by more than {MANY_ERRORS} Monte Carlo errors. With few draws "
     "that says little; the number of draws stands beside every figure.",
-    "Standard errors of bootstraps (15) and placebos (20) are themselves uncertain by a sixth. The "
+    "Standard errors of bootstraps and placebos (10 to 20) are themselves uncertain by a fifth. The "
     "coverage study (docs) has hundreds of draws of this package's default pipeline.",
 )
 SUMMARY = [

@@ -51,8 +51,8 @@ class HeatMap:
         from matplotlib.colors import LinearSegmentedColormap
 
         values = self.badness.to_numpy(dtype=float)
-        colours = LinearSegmentedColormap.from_list("bad", ["#eef4ee", "#fbf3e6", style.TREATED])
-        colours.set_bad("#ffffff")
+        shades = ["#eef4ee", "#fbf3e6", style.TREATED]
+        colours = LinearSegmentedColormap.from_list("bad", shades).with_extremes(bad="#ffffff")
         ax.imshow(np.ma.masked_invalid(values), cmap=colours, vmin=0, vmax=1, aspect="auto")
         for i, j in np.ndindex(*values.shape):
             text = self.texts.iloc[i, j]

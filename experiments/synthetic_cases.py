@@ -111,11 +111,11 @@ _PANELS = {
     for m in (
         *PANEL_BASELINES,
         SyntheticDiD(replications=20),
-        SyntheticControl(replications=20),
+        SyntheticControl(replications=10),
         InteractiveFixedEffects(replications=20),
     )
 }
-"""Standard errors of 15 bootstraps or 20 placebos are themselves uncertain by a sixth."""
+"""Standard errors of 10 to 20 bootstraps or placebos are themselves uncertain by a fifth."""
 
 
 def _adapters(known: Mapping[str, Any], names: str, *more: Any) -> dict[str, Method]:
