@@ -11,6 +11,7 @@ from causal_ddpm.core.errors import DataError
 from causal_ddpm.diffusion.settings import DiffusionSettings
 from causal_ddpm.estimators.panel.averages import averages
 from causal_ddpm.estimators.panel.bands import placebo_bands
+from causal_ddpm.estimators.panel.diffusion import controls_move_together
 from causal_ddpm.estimators.panel.error_law import fit_error_law
 from causal_ddpm.estimators.panel.placebo_coverage import measure, rank_p_value, ratios
 from causal_ddpm.estimators.panel.placebos import panel_paths
@@ -48,6 +49,17 @@ def test_chosen_base_is_exact_without_noise(make_panel, make_outcomes):
                        one_treated(16, 12, 8))  # fmt: skip
     found = PanelDiffusion(n_draws=200).estimate(panel)
     assert found.att.value == pytest.approx(2.0, abs=1e-8)
+
+
+def test_controls_that_move_exactly_together_leave_no_doubt(make_panel):
+    y = 5.0 + np.zeros((8, 10)) + np.arange(10)
+    panel = make_panel(y + 2.0 * (np.arange(10) >= 6) * (np.arange(8) == 0)[:, None],
+                       one_treated(8, 10, 6))  # fmt: skip
+    assert controls_move_together(panel)
+    found = PanelDiffusion(n_draws=200).estimate(panel)
+    assert found.att.value == pytest.approx(2.0, abs=1e-8)
+    np.testing.assert_allclose(found.att.interval(), 2.0, atol=1e-8)
+    assert "move exactly together" in found.base.why
 
 
 def test_tables_agree_with_each_other(make_panel, make_outcomes):

@@ -158,7 +158,7 @@ class PanelDiffusion:
         Raises
         ------
         DataError
-            With fewer than three controls, or controls without errors to learn from.
+            With fewer than three controls.
         NotIdentifiedError
             If no treated cell has an untreated outcome that the base can tell.
         """
@@ -167,8 +167,6 @@ class PanelDiffusion:
         seed = seed_sequence(random_state)
         many = self._many(panel)
         _refuse_few_controls(panel, many)
-        if not many and isinstance(self.base, str):
-            _refuse_parallel_controls(panel)
         progress("choice of the base", 0.0)
         base, chosen = self._base(panel, seed_sequence(seed, "base"))
         told, rest = within(progress, 0.35, 0.9), within(progress, 0.9, 1.0)
@@ -205,6 +203,8 @@ class PanelDiffusion:
                 TwoWay(), f"{n_treated:,} treated units are more than {MANY_TARGETS}, above which "
                 "bases with weights for each of them are not tried; give one as base to have it.",
             )  # fmt: skip
+        if controls_move_together(panel):
+            return TwoWay(), _only(TwoWay(), "Never treated units move exactly together.")
         chosen = choose_base(untreated_cells(panel), seed)
         rows = [(r.name, r.rmse, r.std_error, r.weight) for r in chosen.candidates]
         rows = rows or [(chosen.base.name, np.nan, np.nan, 1.0)]
@@ -329,19 +329,14 @@ def _refuse_few_controls(panel: PanelData, many: bool) -> None:
         )
 
 
-def _refuse_parallel_controls(panel: PanelData) -> None:
-    """Refuse panels whose untreated outcomes move exactly together, with no error to learn."""
+def controls_move_together(panel: PanelData) -> bool:
+    """Whether never treated units differ from unit and period effects by rounding errors only."""
     known = panel.observed[panel.is_control].any(axis=0)
     y, seen = (cells[panel.is_control][:, known] for cells in (panel.y, panel.observed))
+    if not seen.any():
+        return False
     errors = (y - two_way_tables(y, seen[None])[0])[seen]
-    if np.abs(errors).max() > EXACT * np.abs(y[seen]).max():
-        return
-    raise DataError(
-        "the outcomes of never treated units move exactly together",
-        "outcomes that differ from unit and period effects",
-        "Without errors there is nothing to tell an interval from; a difference in differences "
-        "reads the effect off such a panel.",
-    )
+    return bool(np.abs(errors).max() <= EXACT * np.abs(y[seen]).max())
 
 
 def _placebo_estimates(

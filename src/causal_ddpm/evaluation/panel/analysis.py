@@ -13,12 +13,13 @@ from typing import Any
 
 from causal_ddpm.baselines.base import Baseline
 from causal_ddpm.baselines.panel.registry import panel_baselines
+from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.estimate import SCHEMA_VERSION
 from causal_ddpm.core.panel_data import PanelData
 from causal_ddpm.core.panel_words import treatment_in_words
 from causal_ddpm.core.progress import Progress, silent, within
 from causal_ddpm.core.truth import Truth
-from causal_ddpm.estimators.panel.diffusion import PanelDiffusion
+from causal_ddpm.estimators.panel.diffusion import PanelDiffusion, controls_move_together
 from causal_ddpm.estimators.panel.effect import PanelEffect
 from causal_ddpm.evaluation.analysis import plain
 from causal_ddpm.evaluation.panel.comparison import PanelComparison, compare_panel
@@ -132,6 +133,7 @@ def analyse_panel(
     DataError, NotIdentifiedError
         With one sentence.
     """
+    _refuse_no_errors(panel)
     estimator, source = estimator or PanelDiffusion(), source or Source()
     asked = None if methods is None else [m.name for m in panel_baselines(methods)]
     clock = time.perf_counter(), time.process_time()
@@ -150,6 +152,17 @@ def analyse_panel(
     made = Provenance.now(source.name, panel.fingerprint, random_state, settings, seconds)
     progress("done", 1.0)
     return PanelAnalysis(panel, source, effect, found, compared, made)
+
+
+def _refuse_no_errors(panel: PanelData) -> None:
+    """Refuse panels whose controls have no errors, so that no placebo tells anything."""
+    if controls_move_together(panel):
+        raise DataError(
+            f"never treated units move exactly together in '{panel.outcome_name}'",
+            "outcomes that differ from unit and period effects",
+            "Without errors there is nothing to tell an interval from; PanelDiffusion() or a "
+            "difference in differences reads the effect off such a panel.",
+        )
 
 
 def _settings(estimator: PanelDiffusion) -> Mapping[str, Any]:
