@@ -26,6 +26,7 @@ from causal_ddpm import (
     spillover_effects,
 )
 from causal_ddpm.evaluation.analysis import AnalysisSettings
+from causal_ddpm.evaluation.provenance import Reference
 from causal_ddpm.report import displays
 
 METHODS = ["diffusion", "difference", "ols", "interacted", "ipw", "plr", "irm", "causal-forest"]
@@ -41,7 +42,7 @@ NO_NETWORK = (
 def analysed(data: CausalData, rows: Table, args: Namespace) -> Analysis:
     """Effects on average, by group, by predicted effect and along the confounders."""
     groups = [GATE(name) for name in listed(args.groups) if name in data.covariates.names]
-    numbers = [c.name for c in data.covariates.columns if c.kind == "continuous"]
+    numbers = _numeric(data)
     lines = [BLP(), BLP(numbers)] if numbers else [BLP()]
     return analyse(
         data, [ATE(), ATT(), *groups, GATE("effect"), *lines],
@@ -53,8 +54,9 @@ def study(data: CausalData, rows: Table, args: Namespace, network: Network | Non
     """Everything that is said of a cross-section."""
     analysis = analysed(data, rows, args)
     methods = compare(
-        data, ATE(), QUICK_METHODS if args.quick else METHODS, random_state=args.random_state,
-        n_jobs=args.n_jobs, source=rows.source,
+        data, ATE(), QUICK_METHODS if args.quick else METHODS,
+        None if rows.truth is None else Reference("true ATE", rows.truth.value("ATE"), 0.0),
+        random_state=args.random_state, n_jobs=args.n_jobs, source=rows.source,
     )  # fmt: skip
     hidden = sensitivity(analysis.headline, data, analysis.nuisances, benchmarks=_numeric(data)[:3])
     checks = refute(
@@ -168,8 +170,8 @@ def pictures(analysis: Analysis, methods: Comparison, hidden: Sensitivity) -> di
         "methods": Picture(
             beside, beside.height,
             "The same average effect by every method, with 95 % intervals; ours in orange, grey "
-            "where a method has no vote. Adjusting methods share the unseen: they can agree and "
-            "be wrong together.",
+            "where a method has no vote; the benchmark is the truth of a simulation. Adjusting "
+            "methods share the unseen: they can agree and be wrong together.",
         ),
         "groups": Picture(
             forest(groups, f"Effect on {analysis.outcome_label}"), height(groups),
@@ -209,7 +211,7 @@ def by_group(analysis: Analysis) -> pd.DataFrame:
 
 
 def _numeric(data: CausalData) -> list[str]:
-    return [c.name for c in data.covariates.columns if c.kind == "continuous"]
+    return [c.name for c in data.covariates.columns if c.kind == "numeric"]
 
 
 def _by_effect(estimate: Estimate) -> bool:
@@ -218,7 +220,7 @@ def _by_effect(estimate: Estimate) -> bool:
 
 def _group(label: str) -> str:
     inner = label.removeprefix("GATE(").removesuffix(")")
-    return inner.replace("effect, group ", "predicted effect, fifth ")
+    return inner.replace("effect, group ", "predicted effect: ")
 
 
 def _last_less_first(n: int) -> np.ndarray:

@@ -129,7 +129,7 @@ def test_a_quick_run_on_a_panel_says_simulated_everywhere(script, tmp_path, caps
     pytest.importorskip("diff_diff")
     ai_adoption_panel.write("panel.csv", 60, seed=3)
     assert script.main(["--quick", "--parts", "panel", "--panel", "panel.csv"]) == 0
-    out = capsys.readouterr().out
+    out = " ".join(capsys.readouterr().out.split())
     assert "SIMULATED DATA" in out
     assert "Nothing here is evidence on AI" in out
     folder = tmp_path / "results" / "ai_adoption"
@@ -146,7 +146,7 @@ def test_from_a_missing_file_to_the_page(script, tmp_path, capsys):
     pytest.importorskip("doubleml")
     words = ["--quick", "--data", str(script.files.FIRMS), "--parts", "firms"]
     assert script.main(words) == 0
-    out = capsys.readouterr().out
+    out = " ".join(capsys.readouterr().out.split())
     assert "The rows are SIMULATED: the true ATE is 4.951" in out
     assert "refutation checks" in out or "NOT as it should be" in out
     effects = pd.read_csv(tmp_path / "results/ai_adoption/firms_effects.csv")
