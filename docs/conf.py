@@ -49,6 +49,7 @@ autodoc_typehints = "none"  # types are in the docstrings, in words
 autodoc_member_order = "bysource"
 napoleon_google_docstring = False
 napoleon_use_param = False
+napoleon_custom_sections = [("Attributes", "params_style")]
 napoleon_use_rtype = False
 add_module_names = False
 toc_object_entries_show_parents = "hide"

@@ -4,11 +4,16 @@
 of ``docs/`` that it does not name. Pages that stand above others get the list of those.
 """
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reference import DOCS, reference_pages
-from sphinx.application import Sphinx
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 CONTENTS = Path(__file__).with_name("contents.md")
 

@@ -6,14 +6,17 @@ docstring of each module (its formulas), then every public name that has this ho
 members. A public name in code font anywhere on the site links to its entry.
 """
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
-
-from docutils import nodes
-from sphinx.addnodes import pending_xref
-from sphinx.application import Sphinx
+from typing import TYPE_CHECKING
 
 from causal_ddpm import _HOMES as HOMES
+
+if TYPE_CHECKING:
+    from docutils import nodes
+    from sphinx.application import Sphinx
 
 DOCS = Path(__file__).resolve().parent.parent
 HOME_OF = {name: home for home, names in HOMES.items() for name in names}
@@ -91,6 +94,9 @@ def _is_prose(line: str) -> bool:
 
 def link_names(app: Sphinx, doctree: nodes.document) -> None:
     """Make public names in code font links to the reference."""
+    from docutils import nodes
+    from sphinx.addnodes import pending_xref
+
     for literal in list(doctree.findall(nodes.literal)):
         found = re.fullmatch(r"([A-Za-z]\w*)(\(.*\))?", literal.astext())
         name = found[1] if found else ""
@@ -115,7 +121,7 @@ def leave_out(
 def _is_linked(node: nodes.Node) -> bool:
     parent = node.parent
     while parent is not None:
-        if isinstance(parent, (nodes.reference, pending_xref, nodes.title)):
+        if parent.tagname in ("reference", "pending_xref", "title"):
             return True
         parent = parent.parent
     return False

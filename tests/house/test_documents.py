@@ -12,6 +12,7 @@ import typer
 import causal_ddpm
 from causal_ddpm.cli.main import app
 
+ROOT = Path(__file__).resolve().parents[2]
 PAGES = (
     "README.md",
     "ARCHITECTURE.md",
@@ -22,6 +23,9 @@ PAGES = (
     "docs/own_study.md",
     "docs/did_experiment.md",
     "docs/compare.md",
+    "docs/which_estimator.md",
+    "docs/theory.md",
+    *(f"docs/howto/{page.name}" for page in sorted((ROOT / "docs/howto").glob("*.md"))),
 )
 
 
