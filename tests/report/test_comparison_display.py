@@ -37,7 +37,7 @@ def test_display_holds_the_numbers_of_the_record(comparison):
     assert display.benchmark == 1.0
     assert display.centre == comparison.agreement.centre
     ax = drawn(display)
-    assert ax.get_xlabel() == "ATE of job on pay"
+    assert ax.get_xlabel().startswith("ATE of job on pay; points span ")
     names = [text.get_text() for text in ax.get_legend().get_texts()]
     assert names[:2] == ["weighted median", "benchmark"]
 

@@ -324,10 +324,13 @@ def findings(analysis: PanelAnalysis, *names: str) -> list[str]:
 
 
 def not_asked(analysis: PanelAnalysis) -> list[str]:
-    """Diagnostics that have no meaning here, and why."""
+    """Diagnostics that have no meaning here, and why, one text a reason."""
+    titles: dict[str, list[str]] = {}
+    for name, reason in analysis.diagnostics.left_out.items():
+        titles.setdefault(reason, []).append(TITLES[name])
     return [
-        f"{TITLES[name]}: not asked. {_sentence(typeset(reason))}"
-        for name, reason in analysis.diagnostics.left_out.items()
+        f"{'; '.join(names)}: not asked. {_sentence(typeset(reason))}"
+        for reason, names in titles.items()
     ]
 
 

@@ -134,6 +134,11 @@ def test_a_panel_by_several_methods_ours_first(panel, ours):
     assert isinstance(OwnMethod().assumes, str)
 
 
+def test_time_spent_before_the_table_is_told(panel, ours):
+    table = compare_panel(panel, ["did"], effect=ours).timed(12.5)
+    assert [row.seconds == 12.5 for row in table.rows] == [True, False]
+
+
 @pytest.mark.slow
 def test_the_number_of_workers_changes_no_answer(panel):
     one, two = (compare_panel(panel, ["bjs", "did"], 3, n_jobs=n).frame() for n in (1, 2))

@@ -260,7 +260,7 @@ class TestMethodsAndDonors:
         })  # fmt: skip
         display = MethodForestDisplay(rows, None, None, "Effect on packs")
         ax = drawn(display)
-        assert "\N{MINUS SIGN}27.25 to \N{MINUS SIGN}15.5" in ax.get_title(loc="left")
+        assert "\N{MINUS SIGN}27.25 to \N{MINUS SIGN}15.5" in ax.get_xlabel()
         hollow = [line for line in ax.lines if line.get_markerfacecolor() == "white"]
         assert [line.get_marker() for line in hollow] == ["D"]
         assert ax.get_legend().get_texts()[0].get_text() == "interval misses our estimate"

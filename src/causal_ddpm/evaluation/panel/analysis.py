@@ -138,6 +138,7 @@ def analyse_panel(
     asked = None if methods is None else [m.name for m in panel_baselines(methods)]
     clock = time.perf_counter(), time.process_time()
     effect = estimator.estimate(panel, random_state, n_jobs, within(progress, 0.0, 0.6))
+    own_seconds = time.process_time() - clock[1]
     found = diagnose_panel(
         panel, effect, effect.base.learner, random_state, n_jobs, within(progress, 0.6, 0.8)
     )
@@ -146,7 +147,7 @@ def analyse_panel(
         told = within(progress, 0.8, 1.0)
         compared = compare_panel(
             panel, methods, random_state, effect=effect, n_jobs=n_jobs, progress=told
-        )
+        ).timed(own_seconds)
     seconds = time.perf_counter() - clock[0], time.process_time() - clock[1]
     settings = {**_settings(estimator), "methods": "all" if asked is None else asked}
     made = Provenance.now(source.name, panel.fingerprint, random_state, settings, seconds)

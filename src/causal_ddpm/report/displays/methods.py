@@ -90,12 +90,11 @@ class MethodForestDisplay:
         if not self.rows["agrees"].all():
             ax.plot([], [], "D", color=style.NAIVE, ms=6, label=f"interval misses {self._middle()}")
         style.legend_above(ax)
-        style.y_title(ax, f"Points span {self._range()}")
         ax.set_yticks(places, [shortened(label, 40) for label in self.rows["method"]])
         ax.tick_params(axis="y", labelcolor=style.INK)
         ax.set(xlim=window, ylim=(-0.6, len(places) - 0.4))
         hollow = "" if np.isfinite(self.rows["ci_low"]).all() else " (hollow: no interval)"
-        ax.set_xlabel(f"{self.axis_label}{hollow}")
+        ax.set_xlabel(f"{self.axis_label}; points span {self._range()}{hollow}")
         style.numbers(ax.xaxis)
         return ax
 
