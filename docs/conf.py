@@ -62,6 +62,16 @@ html_static_path = ["_site/static"]
 templates_path = ["_site/templates"]
 html_css_files = ["site.css"]
 html_additional_pages = {"index": "front.html"}
+html_theme_options = {
+    "light_css_variables": {
+        "color-brand-primary": "#1f4e79",
+        "color-brand-content": "#1f4e79",
+    },
+    "dark_css_variables": {
+        "color-brand-primary": "#8fb8de",
+        "color-brand-content": "#8fb8de",
+    },
+}
 html_show_sphinx = False
 html_show_sourcelink = False
 html_copy_source = False
