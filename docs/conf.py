@@ -23,6 +23,7 @@ include_patterns = [
     "notebooks/*.ipynb",
     "benchmarks/README.md",
     "benchmarks/results/*.md",
+    "data/*/README.md",
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
