@@ -15,6 +15,16 @@ import pandas as pd
 from causal_ddpm.evaluation.monte_carlo import paired_ratio
 
 SCORES = {"sqrt_pehe": "sqrt(PEHE)", "ate_error": "ATE error", "att_error": "ATT error"}
+TITLES = {
+    "ours": "Diffusion (this package)",
+    "ols_t": "Least squares by arm",
+    "bart_t": "BART by arm",
+    "bcf": "BCF",
+    "x_learner": "X-learner",
+    "dr_learner": "DR-learner",
+    "causal_forest": "Causal forest",
+    "doubleml": "DoubleML (IRM)",
+}
 GOALS = (
     ("acic2016-1", "sqrt_pehe", 0.42),
     ("acic2016-4", "sqrt_pehe", 0.75),

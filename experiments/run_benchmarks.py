@@ -18,9 +18,10 @@ import textwrap
 from pathlib import Path
 
 import pandas as pd
-from study_page import HeatMap, save_picture, text_of, texts_of, write_page
+from study_page import HeatMap, text_of, texts_of, write_page
 
 from causal_ddpm.evaluation.studies import Study
+from causal_ddpm.report.pictures import write_display
 from causal_ddpm.report.sections import Section, figure, table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -95,7 +96,8 @@ def verdict(rows: pd.DataFrame) -> list[str]:
     lost = standings.losses(rows, "sqrt_pehe", OURS)
     n = standings.errors(rows, "sqrt_pehe").index.droplevel("draw").nunique()
     where = ", ".join(
-        f"{r['dataset']} ({r['best method']} {r['its error']:.3g}, ours {r['our error']:.3g})"
+        f"{r['dataset']} ({standings.TITLES[r['best method']]} {r['its error']:.3g}, ours "
+        f"{r['our error']:.3g})"
         for r in lost.head(4).to_dict("records")
     )
     out.append(
@@ -111,9 +113,10 @@ def _place_in_words(rows: pd.DataFrame, score: str) -> str:
     ranks = standings.mean_ranks(rows, score, families)
     first = ranks.iloc[0] if ranks["method"].iloc[0] != OURS else ranks.iloc[1]
     own = ranks.loc[ranks["method"] == OURS, "mean rank"].item()
+    name = standings.TITLES[first["method"]]
     text = (
         f"{standings.SCORES[score]}: place {standings.place(ranks, OURS)} of {len(ranks)} by mean "
-        f"rank over {', '.join(families)} (ours {own:.2f}, {first['method']} "
+        f"rank over {', '.join(families)} (ours {own:.2f}, {name} "
         f"{first['mean rank']:.2f})"
     )
     if clean and len(clean) < len(families):
@@ -146,11 +149,11 @@ def tables_of(rows: pd.DataFrame) -> dict[str, tuple[str, pd.DataFrame]]:
 
 def ratio_map(rows: pd.DataFrame, score: str) -> HeatMap:
     """Every method's error over the smallest of the family, by family."""
-    means = standings.errors(rows, score).groupby(level="family", sort=False).mean().T
+    means = standings.errors(rows, score).groupby(level="family").mean().T
     order = standings.mean_ranks(rows, score, counted(rows, score))["method"]
-    ratio = means.div(means.min()).reindex(order)
-    texts = means.reindex(order).map(text_of)
-    return HeatMap(((ratio - 1) / 2).clip(0, 1), texts)
+    families = [f.name for f in semisynthetic.FAMILIES if f.name in means]
+    means = means.loc[order, families].rename(index=standings.TITLES)
+    return HeatMap(((means / means.min() - 1) / 2).clip(0, 1), means.map(text_of))
 
 
 def write(
@@ -166,10 +169,10 @@ def write(
         frame.to_csv(args.out / f"{name}.csv", index=False)
     maps = {score: ratio_map(rows, score) for score in standings.SCORES}
     for score, picture in maps.items():
-        save_picture(picture, args.out / f"{score}.png", 8.4, 3.4)
+        write_display(picture, args.out / f"{score}.png")
     caption = "Mean error by family; the more colour, the further from the best of the column."
     pictures = [
-        figure(picture, score, 3.4, f"{standings.SCORES[score]}. {caption}")
+        figure(picture, score, picture.height, f"{standings.SCORES[score]}. {caption}")
         for score, picture in maps.items()
     ]
     write_page(
@@ -179,6 +182,7 @@ def write(
             *(
                 Section(title, tables=[table(texts_of(frame), name)])
                 for name, (title, frame) in tables.items()
+                if len(frame)
             ),
         ],
         NOTES,

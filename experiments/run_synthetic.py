@@ -19,11 +19,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from study_page import HeatMap, save_picture, texts_of, write_page
+from study_page import HeatMap, texts_of, write_page
 from synthetic_cases import CASES, LEVEL, METHODS, expected_seconds, plan, row
 
 from causal_ddpm.evaluation.monte_carlo import summarize_study
 from causal_ddpm.evaluation.studies import Study
+from causal_ddpm.report.pictures import write_display
 from causal_ddpm.report.sections import Section, figure, table
 
 QUESTION = "Which estimator finds the effect, and says honestly how sure it is, in which situation?"
@@ -38,8 +39,8 @@ READING = (
     f"Copes: bias within {MANY_ERRORS} Monte Carlo errors or below a quarter of the spread, and "
     f"coverage not below {LEVEL:.0%} by more than {MANY_ERRORS} Monte Carlo errors. With few draws "
     "that says little; the number of draws stands beside every figure.",
-    "Standard errors of bootstraps and placebos (10 to 20) are themselves uncertain by a fifth. The "
-    "coverage study (docs) has hundreds of draws of this package's default pipeline.",
+    "Standard errors of bootstraps and placebos (10 to 20) are themselves uncertain by a fifth. "
+    "The coverage study (docs) has hundreds of draws of this package's default pipeline.",
 )
 SUMMARY = [
     "bias", "bias_error", "sd", "rmse", "rmse_ratio", "coverage", "coverage_error", "width",
@@ -138,9 +139,7 @@ def write(rows: pd.DataFrame, found: pd.DataFrame, folder: Path) -> None:
     rows.to_csv(folder / "rows.csv", index=False)
     found.to_csv(folder / "summary.csv", index=False)
     picture = heat_map(found)
-    height = 0.42 * len(picture.texts) + 0.8
-    width = 2.6 + 0.85 * len(picture.texts.columns)
-    save_picture(picture, folder / "heat_map.png", width, height)
+    write_display(picture, folder / "heat_map.png")
     caption = (
         "Bias, and below it the share of 95 % intervals that hold the truth; the more colour, the "
         "larger the RMSE beside the best of the design (full colour at eight times). Empty: the "
@@ -149,7 +148,7 @@ def write(rows: pd.DataFrame, found: pd.DataFrame, folder: Path) -> None:
     write_page(
         folder / "report.html", "Estimators where the truth is known", QUESTION,
         [
-            Section("At a glance", figures=[figure(picture, "map", height, caption)]),
+            Section("At a glance", figures=[figure(picture, "map", picture.height, caption)]),
             *(_section(design, found) for design in found["design"].unique()),
         ],
         READING, [("Rows", f"{len(rows)}, {rows['cpu_seconds'].sum() / 60:.1f} CPU-minutes")],

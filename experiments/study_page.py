@@ -1,4 +1,4 @@
-"""A page, a picture and a heat map for experiments that compare methods over many data sets."""
+"""A page and a heat map for experiments that compare methods over many data sets."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ import pandas as pd
 import causal_ddpm
 from causal_ddpm.core.files import write_text
 from causal_ddpm.report import style
-from causal_ddpm.report.displays import Display
 from causal_ddpm.report.html import fill
 from causal_ddpm.report.sections import Section
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+_MANY, _DARK = 8, 0.75
+"""More columns get smaller type; cells with more colour get white type."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,14 +36,17 @@ class HeatMap:
     badness : DataFrame
         In [0, 1], methods by data sets; missing cells stay white.
     texts : DataFrame
-        What the cells say, of the same shape.
-    missing : str
-        Said in cells without a text.
+        What the cells say, of the same shape; nothing where it is no text.
     """
 
     badness: pd.DataFrame
     texts: pd.DataFrame
-    missing: str = ""
+
+    @property
+    def height(self) -> float:
+        """Inches that the rows need."""
+        lines = 1 + self.texts.map(lambda text: str(text).count("\n")).max(axis=None)
+        return 0.7 + len(self.texts) * (0.18 + 0.16 * lines)
 
     def frame(self) -> pd.DataFrame:
         """What the cells say."""
@@ -51,36 +57,23 @@ class HeatMap:
         from matplotlib.colors import LinearSegmentedColormap
 
         values = self.badness.to_numpy(dtype=float)
+        many = values.shape[1] > _MANY
+        size, letters = (7.0, 9) if many else (8.5, 12)
         shades = ["#eef4ee", "#fbf3e6", style.TREATED]
         colours = LinearSegmentedColormap.from_list("bad", shades).with_extremes(bad="#ffffff")
         ax.imshow(np.ma.masked_invalid(values), cmap=colours, vmin=0, vmax=1, aspect="auto")
         for i, j in np.ndindex(*values.shape):
             text = self.texts.iloc[i, j]
-            said = isinstance(text, str)
-            ink = "#ffffff" if values[i, j] > 0.75 else style.INK if said else style.NAIVE
-            ax.text(
-                j, i, text if said else self.missing, ha="center", va="center", color=ink,
-                fontsize=8.5,
-            )  # fmt: skip
-        names = [textwrap.fill(str(name), 12) for name in self.badness.columns]
-        ax.set_xticks(range(values.shape[1]), names, fontsize=8.5)
-        ax.set_yticks(range(len(values)), list(self.badness.index))
+            if isinstance(text, str):
+                ink = "#ffffff" if values[i, j] > _DARK else style.INK
+                ax.text(j, i, text, ha="center", va="center", color=ink, fontsize=size)
+        names = [textwrap.fill(str(name), letters) for name in self.badness.columns]
+        ax.set_xticks(range(values.shape[1]), names, fontsize=size)
+        ax.set_yticks(range(len(values)), list(self.badness.index), fontsize=size + 1)
         ax.tick_params(axis="both", length=0, labelcolor=style.INK)
         ax.xaxis.tick_top()
         ax.spines[:].set_visible(False)
         return ax
-
-
-def save_picture(display: Display, path: Path, width: float, height: float) -> None:
-    """A display as a file of its own."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with style.look():
-        figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
-        FigureCanvasAgg(figure)
-        display.plot(figure.add_subplot())
-        figure.savefig(path, dpi=160, facecolor="white")
 
 
 def write_page(
