@@ -130,8 +130,8 @@ with style.look():
 # sampled.
 #
 # The learnt laws find the modes; their places are as uncertain as 2,000 rows leave them. Over five
-# such draws it is nearer the truth than those of four other methods:
-# its CRPS is 5.4 % above the truth's, a Gaussian process' 13.7 %, a spline flow's 22.3 %
+# such draws the law is nearer to the truth than those of four other methods: its CRPS is 5.4 %
+# above the truth's, a Gaussian process' 13.7 %, a spline flow's 22.3 %
 # ([table](../benchmarks/results/law.md)).
 #
 # **And yet no effect is read off the law.** Flexible models are biased in small samples. Every
@@ -179,10 +179,10 @@ show(displays.MethodForestDisplay.of(found), 2.6)
 print(f"the diffusion law: {analysis.estimates[0]}")
 
 # %% [markdown]
-# By the rule of `compare` the classics agree: their intervals hold a common centre. And yet those
-# of the two regressions miss the truth, since both take the relation of size, research and
-# education to productivity for a line, and it bends. Methods that share a mistake agree on it. The
-# interval of the law, corrected by its score, holds the truth.
+# By the rule of `compare` the classics agree: their intervals hold a common centre. And yet only
+# that of matching holds the truth: the regressions and the logistic propensity take size, research
+# and education for lines, and their relations to adoption and productivity bend. Methods that share
+# a mistake agree on it. The interval of the law, corrected by its score, holds the truth.
 #
 # One draw proves nothing. Over 500 draws each of two designs the default pipeline's intervals of
 # the average effect cover .93 and .94 at a width of 1.14 and 1.11 of the efficiency bound
