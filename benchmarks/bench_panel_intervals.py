@@ -28,8 +28,8 @@ SECONDS = {"sdid": 1.5, "sc": 9.0, "augmented-sc": 1.0, "mc-nnm": 3.0, "ife": 2.
 LEVEL = 0.9
 CAPTION = (
     "Placebos whose average effect is zero: share of 90 % intervals that hold it, with its "
-    "binomial error; root mean squared estimate over the median standard error (1 where the standard error "
-    "is right on average); median length of the interval"
+    "binomial error; root mean squared estimate over the median standard error (1 where the "
+    "standard error is right on average); median length of the interval"
 )
 
 

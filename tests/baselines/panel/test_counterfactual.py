@@ -68,6 +68,9 @@ def test_event_times_average_to_the_whole(method):
     estimate, times = method.estimate(panel, ATT()), method.estimate(panel, ATTByEventTime())
     assert times.labels == ("0", "1", "2", "3")
     assert times.values.mean() == pytest.approx(estimate.value, abs=1e-8)
+    silent = "no_vote" in estimate.details
+    assert silent == isinstance(method, StructuralTimeSeries)
+    assert any("takes its coefficients" in text for text in estimate.warnings) == silent
 
 
 @pytest.mark.parametrize(

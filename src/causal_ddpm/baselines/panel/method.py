@@ -62,9 +62,13 @@ class PanelScope:
 
 
 class PanelBaseline(Adapter[PanelData]):
-    """An adapter for panels, which applies within its scope."""
+    """An adapter for panels, which applies within its scope.
+
+    ``too_narrow`` says why its own intervals are known to be too narrow on any panel.
+    """
 
     scope: ClassVar[PanelScope]
+    too_narrow: ClassVar[str] = ""
 
     def applies(self, data: PanelData, estimand: Estimand) -> str | None:
         """Why the method cannot answer, as a clause; None when it can."""
@@ -127,6 +131,8 @@ def cautions(panel: PanelData, method: PanelBaseline) -> tuple[str, ...]:
 
 def wrong_standard_error(panel: PanelData, method: PanelBaseline) -> str:
     """Why the method's own standard error is no good on this panel; empty where it may be."""
+    if method.too_narrow:
+        return method.too_narrow
     codes = np.arange(len(panel)) if panel.clusters is None else panel.clusters
     n_treated = len(np.unique(codes[~panel.is_control]))
     if not method.scope.clusters or n_treated >= FEW_TREATED:

@@ -7,8 +7,10 @@ For the mean path of a cohort, with z_t the first k principal components of comp
 fitted on periods before treatment by maximum likelihood, k = 0 .. K by BIC. Paths after treatment
 are simulated from the fitted law, given the level at the last period before it; the standard error
 and the interval of an average effect are those of the simulated averages (Brodersen et al. 2015,
-without their prior). Estimation error of b and of the variances is not in them: intervals are too
-narrow where few periods precede treatment.
+without their prior). Estimation error of b and of the variances is not in them, nor that controls
+may come to move otherwise: intervals are too narrow. On placebos, whose effect is zero, those with
+level .90 held it in .32 of 38 states (Proposition 99) and .18 of 50 (Texan prisons), and the method
+has no vote on whether methods agree.
 """
 
 from __future__ import annotations
@@ -65,6 +67,10 @@ class StructuralTimeSeries(PanelBaseline):
         "level and relation to controls before treatment go on; controls are not affected"
     )
     library: ClassVar[str] = "statsmodels"
+    too_narrow: ClassVar[str] = (
+        "the standard error of a structural time series takes its coefficients and variances as "
+        "known: on placebos of Proposition 99 its 90 % interval held 32 %"
+    )
     scope: ClassVar[PanelScope] = PanelScope(never_treated=2, before=8, gaps=False)
 
     def _answer(
