@@ -58,6 +58,7 @@ _HOMES = {
     ],
     "causal_ddpm.core.estimate": ["EffectCurve", "Estimate"],
     "causal_ddpm.core.factorial_data": ["FactorialData"],
+    "causal_ddpm.core.instrument_data": ["InstrumentData"],
     "causal_ddpm.core.network": ["Network"],
     "causal_ddpm.core.panel_data": ["PanelData"],
     "causal_ddpm.core.reported": ["reported_estimate"],
@@ -104,6 +105,8 @@ _HOMES = {
     "causal_ddpm.estimators.panel.diffusion": ["PanelDiffusion"],
     "causal_ddpm.estimators.panel.effect": ["PanelEffect"],
     "causal_ddpm.estimators.spillover": ["spillover_effects"],
+    "causal_ddpm.estimators.structural": ["structural_curve"],
+    "causal_ddpm.estimators.structural_record": ["StructuralCurve"],
     "causal_ddpm.evaluation.analysis": ["Analysis", "analyse"],
     "causal_ddpm.evaluation.augmentation": ["Augmented", "augment"],
     "causal_ddpm.evaluation.augmentation_check": ["AugmentationCheck", "augmentation_check"],
@@ -140,6 +143,7 @@ _HOMES = {
     "causal_ddpm.nuisance.crossfit": ["Nuisances", "fit_nuisances"],
     "causal_ddpm.nuisance.dose": ["DoseNuisances", "fit_dose_nuisances"],
     "causal_ddpm.nuisance.dose_learners": ["GaussianDoseDensity", "LearnerDoseMean"],
+    "causal_ddpm.nuisance.dose_law": ["NormalStages"],
     "causal_ddpm.nuisance.factor_law": ["FactorLaw", "fit_factor_law"],
     "causal_ddpm.nuisance.instrument": ["InstrumentNuisances", "fit_instrument_nuisances"],
     "causal_ddpm.nuisance.law": ["PotentialOutcomeLaw"],
@@ -216,6 +220,7 @@ if TYPE_CHECKING:
     )
     from causal_ddpm.core.estimate import EffectCurve as EffectCurve, Estimate as Estimate
     from causal_ddpm.core.factorial_data import FactorialData as FactorialData
+    from causal_ddpm.core.instrument_data import InstrumentData as InstrumentData
     from causal_ddpm.core.network import Network as Network
     from causal_ddpm.core.panel_data import PanelData as PanelData
     from causal_ddpm.core.reported import reported_estimate as reported_estimate
@@ -294,6 +299,8 @@ if TYPE_CHECKING:
     from causal_ddpm.estimators.panel.diffusion import PanelDiffusion as PanelDiffusion
     from causal_ddpm.estimators.panel.effect import PanelEffect as PanelEffect
     from causal_ddpm.estimators.spillover import spillover_effects as spillover_effects
+    from causal_ddpm.estimators.structural import structural_curve as structural_curve
+    from causal_ddpm.estimators.structural_record import StructuralCurve as StructuralCurve
     from causal_ddpm.evaluation.analysis import Analysis as Analysis, analyse as analyse
     from causal_ddpm.evaluation.augmentation import Augmented as Augmented, augment as augment
     from causal_ddpm.evaluation.augmentation_check import (
@@ -359,6 +366,7 @@ if TYPE_CHECKING:
         DoseNuisances as DoseNuisances,
         fit_dose_nuisances as fit_dose_nuisances,
     )
+    from causal_ddpm.nuisance.dose_law import NormalStages as NormalStages
     from causal_ddpm.nuisance.dose_learners import (
         GaussianDoseDensity as GaussianDoseDensity,
         LearnerDoseMean as LearnerDoseMean,

@@ -33,6 +33,7 @@ from causal_ddpm.dgp.heavy_tails import HEAVY_TAILS
 from causal_ddpm.dgp.high_dimensional import HIGH_DIMENSIONAL
 from causal_ddpm.dgp.incomes import INCOMES
 from causal_ddpm.dgp.instrument_design import DEFIERS, INSTRUMENT, ONE_SIDED, WEAK_INSTRUMENT
+from causal_ddpm.dgp.instrument_dose import INSTRUMENT_DOSE
 from causal_ddpm.dgp.mixed_table import MIXED_TABLE
 from causal_ddpm.dgp.spillovers import SPILLOVERS
 from causal_ddpm.dgp.staggered import STAGGERED
@@ -46,6 +47,7 @@ FAMILIES: Mapping[str, str] = MappingProxyType({
     "arms": "more than two arms, chosen on covariates",
     "dose": "a treatment that is a quantity",
     "instrument": "a hidden confounder, and an instrument that moves some units",
+    "structural": "a dose set with an eye to the outcome, and an instrument that moves it",
     "market": "prices and quantities set by two curves at once",
     "mixed": "a table of numbers, counts, categories and missing cells",
     "panel": "units observed over time, some of them treated from some period on",
@@ -153,6 +155,10 @@ _ENTRIES: tuple[Entry, ...] = (
     Entry(ONE_SIDED, "instrument", "nobody is treated who was not encouraged"),
     Entry(WEAK_INSTRUMENT, "instrument", "one unit in twelve complies: intervals that must widen"),
     Entry(DEFIERS, "instrument", "some do the opposite: no instrument finds the LATE"),
+    Entry(
+        INSTRUMENT_DOSE, "structural",
+        "a curve behind an endogenous dose: few answer to the instrument, and strongly", 2000,
+    ),
     Entry(LOG_LINEAR, "market", "supply and demand of constant elasticity", counts="markets"),
     Entry(CURVED, "market", "supply and demand whose elasticities vary", counts="markets"),
     Entry(MIXED_TABLE, "mixed", "columns of every kind: can a generator make such a table?"),

@@ -14,6 +14,7 @@ import pandas as pd
 from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.factorial_data import FactorialData
 from causal_ddpm.core.files import draft_of
+from causal_ddpm.core.instrument_data import InstrumentData
 from causal_ddpm.core.random import Seed
 from causal_ddpm.dgp.catalog import FAMILIES, Entry
 from causal_ddpm.dgp.factorial_designs import SIMPLE
@@ -166,6 +167,10 @@ def _roles(draw: Any) -> dict[str, str]:
         roles |= {data.treatment_name: "treatment", data.outcome_name: "outcome"}
         if data.instrument_name is not None:
             roles[data.instrument_name] = "instrument"
+    if isinstance(data, InstrumentData):
+        roles |= dict.fromkeys(data.confounder_names, "confounder")
+        roles |= dict.fromkeys(data.instrument_names, "instrument")
+        roles |= {data.treatment_name: "treatment", data.outcome_name: "outcome"}
     if isinstance(data, FactorialData):
         roles |= dict.fromkeys(data.factors, "factor")
     return roles
@@ -231,6 +236,18 @@ def _dose_lesson(draw: Any) -> str:
     )
 
 
+def _structural_lesson(draw: Any) -> str:
+    z, d, y = (draw.frame[name] for name in ("z", "d", "y"))
+    line, ratio = float(np.polyfit(d, y, 1)[0]), float(np.cov(z, y)[0, 1] / np.cov(z, d)[0, 1])
+    known = draw.truth.population
+    return (
+        f"The least-squares line of the outcome on the dose has slope {shown(line)}, the line "
+        f"through the instrument {shown(ratio)}. The true curve is no line: its average slope is "
+        f"{shown(known['average slope'])}, and between doses of -1 and 1 it rises by "
+        f"{shown(known['g(1) - g(-1)'])}."
+    )
+
+
 def _market_lesson(draw: Any) -> str:
     p, q = np.log(draw.frame["price"]), np.log(draw.frame["quantity"])
     return (
@@ -286,6 +303,7 @@ _LESSONS: Mapping[str, Callable[[Any], str]] = {
     "arms": _arms_lesson,
     "dose": _dose_lesson,
     "instrument": _instrument_lesson,
+    "structural": _structural_lesson,
     "market": _market_lesson,
     "mixed": _binary_lesson,
     "panel": _panel_lesson,

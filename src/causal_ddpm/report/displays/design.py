@@ -209,6 +209,7 @@ _PICTURES: Mapping[str, Callable[[Entry, Any], Parts]] = {
     "arms": _by_arm,
     "dose": _by_dose,
     "instrument": _by_propensity,
+    "structural": _by_dose,
     "market": _market,
     "mixed": _by_propensity,
     "panel": _panel,
