@@ -169,3 +169,15 @@ class TestInstall:
     def test_unknown_arguments_get_the_usage(self, install):
         with pytest.raises(SystemExit, match="usage"):
             install.main(["torch"])
+
+
+def test_notebooks_are_run_again_only_when_their_cells_changed(script, tmp_path):
+    jupytext = pytest.importorskip("jupytext")
+    run_notebooks = script("run_notebooks")
+    source = tmp_path / "01_example.py"
+    source.write_text("# %% [markdown]\n# # Title\n\n# %%\nprint(1)\n", encoding="utf-8")
+    assert run_notebooks.has_changed(source)
+    jupytext.write(jupytext.read(source), source.with_suffix(".ipynb"), fmt="ipynb")
+    assert not run_notebooks.has_changed(source)
+    source.write_text("# %% [markdown]\n# # Title\n\n# %%\nprint(2)\n", encoding="utf-8")
+    assert run_notebooks.has_changed(source)

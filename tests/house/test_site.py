@@ -18,7 +18,8 @@ def site(root, monkeypatch):
 
 def test_every_page_has_its_place(root, site):
     contents = site.landing(site.CONTENTS.read_text(encoding="utf-8"))
-    named = re.findall(r"^(\w[\w/-]*|\.\./[\w/-]+)$", contents, re.M)
+    lines = re.findall(r"^(?:\w[^\n<`]* <)?([\w./-]+)>?$", contents, re.M)
+    named = [line for line in lines if "[" not in line]
     assert len(named) == len(set(named))
     written = {p.relative_to(root / "docs").with_suffix("").as_posix()
                for p in [*root.glob("docs/*.md"), *root.glob("docs/howto/*.md")]}  # fmt: skip
