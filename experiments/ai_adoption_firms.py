@@ -53,6 +53,7 @@ def analysed(data: CausalData, rows: Table, args: Namespace) -> Analysis:
 def study(data: CausalData, rows: Table, args: Namespace, network: Network | None) -> Part:
     """Everything that is said of a cross-section."""
     analysis = analysed(data, rows, args)
+    print(f"First answer: {_finding(analysis.headline, analysis)}", flush=True)
     methods = compare(
         data, ATE(), QUICK_METHODS if args.quick else METHODS,
         None if rows.truth is None else Reference("true ATE", rows.truth.value("ATE"), 0.0),
@@ -152,7 +153,7 @@ def tables(
     estimates = pd.concat([e.to_frame() for e in analysis.estimates], ignore_index=True)
     own = ["method", "value", "std_error", "ci_low", "ci_high", "votes"]
     found = {
-        "effects": estimates.drop(columns=["level", "n", "method"]),
+        "effects": estimates.drop(columns=["estimand", "level", "n", "method"]),
         "methods": methods.frame()[own],
         "sensitivity": hidden.to_frame(),
         "refutation": checks.to_frame(),

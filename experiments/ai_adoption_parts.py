@@ -87,24 +87,24 @@ def write_page(parts: Sequence[Part], facts: Sequence[tuple[str, str]], path: Pa
         "version": causal_ddpm.__version__,
         "simulated": banner + " ".join(simulated) if simulated else None,
         "warnings": [],
-        "sections": [section(part) for part in parts],
+        "sections": [found for part in parts for found in sections(part)],
         "assumptions": [text for part in parts for text in _assumed(part)],
         "facts": facts,
     })  # fmt: skip
     path.write_text(page, encoding="utf-8")
 
 
-def section(part: Part) -> Section:
-    """A study as a part of the page."""
-    return Section(
-        part.title,
-        [*part.verdict, "Beware:", *part.beware],
-        [
-            figure(p.display, f"{part.name}-{name}", p.height, p.caption)
-            for name, p in part.pictures.items()
-        ],
-        [table(texts(frame), f"{part.name}-{name}") for name, frame in part.tables.items()],
-    )
+def sections(part: Part) -> list[Section]:
+    """A study on the page: what was found, and what would overturn it."""
+    figures = [
+        figure(p.display, f"{part.name}-{name}", p.height, p.caption)
+        for name, p in part.pictures.items()
+    ]
+    numbers = [table(texts(frame), f"{part.name}-{name}") for name, frame in part.tables.items()]
+    return [
+        Section(part.title, part.verdict, figures),
+        Section("What would overturn it, and the numbers", part.beware, tables=numbers),
+    ]
 
 
 def texts(frame: pd.DataFrame) -> pd.DataFrame:

@@ -150,5 +150,6 @@ def test_from_a_missing_file_to_the_page(script, tmp_path, capsys):
     assert "The rows are SIMULATED: the true ATE is 4.951" in out
     assert "refutation checks" in out or "NOT as it should be" in out
     effects = pd.read_csv(tmp_path / "results/ai_adoption/firms_effects.csv")
-    assert {"ATE", "ATT", "GATE", "BLP"} <= set(effects["estimand"])
+    wanted = {"ATE", "ATT", "GATE(industry = retail)", "BLP(slope)", "BLP(education)"}
+    assert wanted <= set(effects["label"])
     shutil.rmtree(tmp_path / "data")
