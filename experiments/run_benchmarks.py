@@ -121,7 +121,7 @@ def _place_in_words(rows: pd.DataFrame, score: str) -> str:
     )
     if clean and len(clean) < len(families):
         place = standings.place(standings.mean_ranks(rows, score, clean), OURS)
-        text += f"; place {place} on the {len(clean)} that had no part in development"
+        text += f"; place {place} on {', '.join(clean)} alone, which had no part in development"
     return text + "."
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-_MANY, _DARK = 8, 0.75
+_MANY, _DARK = 8, 0.85
 """More columns get smaller type; cells with more colour get white type."""
 
 
@@ -46,7 +46,7 @@ class HeatMap:
     def height(self) -> float:
         """Inches that the rows need."""
         lines = 1 + self.texts.map(lambda text: str(text).count("\n")).max(axis=None)
-        return 0.7 + len(self.texts) * (0.18 + 0.16 * lines)
+        return 0.7 + len(self.texts) * (0.14 + 0.15 * lines)
 
     def frame(self) -> pd.DataFrame:
         """What the cells say."""

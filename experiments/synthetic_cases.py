@@ -123,9 +123,9 @@ def _adapters(known: Mapping[str, Any], names: str, *more: Any) -> dict[str, Met
 
 
 METHODS: Mapping[str, Method] = {
-    DIFFUSION: Method("Diffusion (this package)", DiffusionScores().estimate, _SLOW, 14.0),
+    DIFFUSION: Method("Diffusion (this package)", DiffusionScores().estimate, _SLOW, 12.0),
     LINEAR: Method("Same scores, linear nuisances", SHIPPED[LINEAR].function),
-    PANEL: Method("PanelDiffusion (this package)", chosen_base, _SLOW, 8.0),
+    PANEL: Method("PanelDiffusion (this package)", chosen_base, _SLOW, 4.0),
     **_adapters(_CLASSICS, "difference ols interacted full-matching ipw 2sls liml"),
     **_adapters(_CLASSICS, "plr irm dr-learner causal-forest iivm", _LEARNER, 0.5),
     **_adapters(_CLASSICS, "t-learner x-learner", _BOOTSTRAP, 1.5),

@@ -79,11 +79,23 @@ def test_a_verdict_names_bias_and_narrow_intervals(script, rows):
     assert found["too_narrow"].to_dict() == {"irm": False, "ols": True, "t-learner": True}
     assert found.loc["ols", "bias"] == pytest.approx(2.0)
     assert found.loc["ols", "rmse_ratio"] == pytest.approx(np.sqrt(4 + 39 / 40) / np.sqrt(39 / 40))
+    assert not found["imprecise"].any()
     said = script.verdict("gauss", script.summary(rows))
     copes, fails = said.split("Does not:")
     assert "DML, interactive (AIPW)" in copes
     assert "OLS with confounders (bias +2; covers" in fails
     assert "T-learner (covers" in fails
+
+
+def test_few_draws_are_no_yardstick_and_are_named(script, rows):
+    few = rows[rows["method"] != "ols"].copy()
+    lucky = few["method"] == "irm"
+    few = few[~lucky | (few["draw"] < 2)]
+    few.loc[few["method"] == "irm", "value"] = [1.001, 0.999]
+    found = script.summary(few).set_index("method")
+    assert found.loc["t-learner", "rmse_ratio"] == pytest.approx(1.0)
+    assert found.loc["irm", "rmse_ratio"] < 0.01
+    assert "RMSE 0.001 in 2 draws" in script.verdict("gauss", script.summary(few))
 
 
 def test_what_is_written(script, rows, tmp_path):
