@@ -179,7 +179,7 @@ def states(folder: Path, args: Namespace) -> Part:
     )  # fmt: skip
     assert analysis.methods is not None
     beside = displays.MethodForestDisplay.of(
-        analysis.methods, "share of firms with rising less falling revenue (points)"
+        analysis.methods, "firms with rising less falling revenue (points)"
     )
     map_of = displays.TreatmentMapDisplay.of(panel)
     own = ["method", "value", "std_error", "ci_low", "ci_high"]

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _WIDE = 2.5
 """Median widths of an interval, to either side of the median estimate, that the axis shows."""
+_ONE_LINE = 72
+"""Characters of a label that fit below the axis; longer ones take two lines."""
 _COLOURS = {"own": style.TREATED, "votes": style.UNTREATED, "naive": style.NAIVE}
 
 
@@ -94,7 +96,9 @@ class MethodForestDisplay:
         ax.tick_params(axis="y", labelcolor=style.INK)
         ax.set(xlim=window, ylim=(-0.6, len(places) - 0.4))
         hollow = "" if np.isfinite(self.rows["ci_low"]).all() else " (hollow: no interval)"
-        ax.set_xlabel(f"{self.axis_label}; points span {self._range()}{hollow}")
+        span = f"points span {self._range()}{hollow}"
+        fits = len(self.axis_label) + len(span) <= _ONE_LINE
+        ax.set_xlabel(f"{self.axis_label};{' ' if fits else chr(10)}{span}")
         style.numbers(ax.xaxis)
         return ax
 
