@@ -6,8 +6,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from causal_ddpm.cli.arguments import check_level, checked_outputs, column_names
-from causal_ddpm.cli.estimate import TreatmentKind, WeightsType
-from causal_ddpm.cli.options import Debug, Jobs, Quiet, RandomState
+from causal_ddpm.cli.options import (
+    Clusters,
+    Confounders,
+    DataFile,
+    Debug,
+    Jobs,
+    Json,
+    KindOfTreatment,
+    KindOfWeights,
+    Level,
+    Outcome,
+    OutcomeUnit,
+    Quiet,
+    RandomState,
+    Report,
+    TreatmentKind,
+    Weights,
+    WeightsType,
+)
 from causal_ddpm.cli.progress import quiet_progress
 from causal_ddpm.cli.read import read_table
 from causal_ddpm.cli.terminal import console, print_frame, warn
@@ -24,22 +41,15 @@ METHODS = (
 
 
 def compare(  # noqa: PLR0913 - a command's options are its arguments
-    file: Annotated[
-        Path, typer.Argument(help="Data: .csv, .csv.gz, .parquet or .feather.", show_default=False)
-    ],
+    file: DataFile,
     treatment: Annotated[
         str,
         typer.Option(
             help="Column with 1 (treated) and 0 (untreated), or a dose.", show_default=False
         ),
     ],
-    outcome: Annotated[str, typer.Option(help="Numeric column.", show_default=False)],
-    confounders: Annotated[
-        str,
-        typer.Option(
-            help="Columns fixed before treatment, separated by commas.", show_default=False
-        ),
-    ],
+    outcome: Outcome,
+    confounders: Confounders,
     estimand: Annotated[
         str,
         typer.Option(
@@ -57,26 +67,14 @@ def compare(  # noqa: PLR0913 - a command's options are its arguments
     instrument: Annotated[
         str | None, typer.Option(help="Column of 0/1 that moves the treatment.")
     ] = None,
-    treatment_kind: Annotated[
-        TreatmentKind, typer.Option(help="What the treatment column holds.")
-    ] = TreatmentKind.binary,
-    weights: Annotated[str | None, typer.Option(help="Column of weights.")] = None,
-    weights_type: Annotated[
-        WeightsType, typer.Option(help="What a weight stands for: units of a population, or rows.")
-    ] = WeightsType.sampling,
-    clusters: Annotated[
-        str | None, typer.Option(help="Column whose equal values mark dependent rows.")
-    ] = None,
-    unit: Annotated[
-        str | None, typer.Option(help="Unit of the outcome, for labels: 'dollars'.")
-    ] = None,
-    level: Annotated[float, typer.Option(help="Confidence level.")] = 0.95,
-    json: Annotated[
-        Path | None, typer.Option(help="Write everything as JSON.", show_default=False)
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option(help="Write a self-contained HTML report.", show_default=False)
-    ] = None,
+    treatment_kind: KindOfTreatment = TreatmentKind.binary,
+    weights: Weights = None,
+    weights_type: KindOfWeights = WeightsType.sampling,
+    clusters: Clusters = None,
+    unit: OutcomeUnit = None,
+    level: Level = 0.95,
+    json: Json = None,
+    report: Report = None,
     plot: Annotated[
         Path | None,
         typer.Option(help="Write the forest plot: .svg, .png or .pdf.", show_default=False),

@@ -7,7 +7,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from causal_ddpm.cli.arguments import check_level, checked_outputs, column_names
-from causal_ddpm.cli.options import Debug, Jobs, Quiet, RandomState
+from causal_ddpm.cli.options import (
+    Clusters,
+    Confounders,
+    DataFile,
+    Debug,
+    Jobs,
+    Json,
+    KindOfTreatment,
+    KindOfWeights,
+    Level,
+    Outcome,
+    OutcomeUnit,
+    Quiet,
+    RandomState,
+    Report,
+    TreatmentKind,
+    Weights,
+    WeightsType,
+)
 from causal_ddpm.cli.progress import quiet_progress
 from causal_ddpm.cli.read import read_table, truth_beside
 from causal_ddpm.core.errors import DataError
@@ -27,13 +45,6 @@ class Location(StrEnum):
     none = "none"
 
 
-class WeightsType(StrEnum):
-    """What a weight stands for."""
-
-    sampling = "sampling"
-    frequency = "frequency"
-
-
 class Accuracy(StrEnum):
     """How much work the stack of regressions does."""
 
@@ -41,18 +52,8 @@ class Accuracy(StrEnum):
     high = "high"
 
 
-class TreatmentKind(StrEnum):
-    """What the treatment column holds."""
-
-    binary = "binary"
-    arms = "arms"
-    dose = "dose"
-
-
 def estimate(  # noqa: PLR0913 - a command's options are its arguments
-    file: Annotated[
-        Path, typer.Argument(help="Data: .csv, .csv.gz, .parquet or .feather.", show_default=False)
-    ],
+    file: DataFile,
     treatment: Annotated[
         str,
         typer.Option(
@@ -60,14 +61,8 @@ def estimate(  # noqa: PLR0913 - a command's options are its arguments
             show_default=False,
         ),
     ],
-    outcome: Annotated[str, typer.Option(help="Numeric column.", show_default=False)],
-    confounders: Annotated[
-        str,
-        typer.Option(
-            help="Columns fixed before treatment, separated by commas.",
-            show_default=False,
-        ),
-    ],
+    outcome: Outcome,
+    confounders: Confounders,
     estimand: Annotated[
         list[str] | None,
         typer.Option(
@@ -76,22 +71,16 @@ def estimate(  # noqa: PLR0913 - a command's options are its arguments
             show_default="ate and att; arms, dose or late where the design says so",
         ),
     ] = None,
-    treatment_kind: Annotated[
-        TreatmentKind, typer.Option(help="What the treatment column holds.")
-    ] = TreatmentKind.binary,
+    treatment_kind: KindOfTreatment = TreatmentKind.binary,
     control: Annotated[
         str | None, typer.Option(help="The arm that others are compared with.")
     ] = None,
     instrument: Annotated[
         str | None, typer.Option(help="Column of 0/1 that moves the treatment, for late and itt.")
     ] = None,
-    weights: Annotated[str | None, typer.Option(help="Column of weights.")] = None,
-    weights_type: Annotated[
-        WeightsType, typer.Option(help="What a weight stands for: units of a population, or rows.")
-    ] = WeightsType.sampling,
-    clusters: Annotated[
-        str | None, typer.Option(help="Column whose equal values mark dependent rows.")
-    ] = None,
+    weights: Weights = None,
+    weights_type: KindOfWeights = WeightsType.sampling,
+    clusters: Clusters = None,
     unit_id: Annotated[str | None, typer.Option(help="Column that names the rows.")] = None,
     outcome_kind: Annotated[
         str,
@@ -99,14 +88,12 @@ def estimate(  # noqa: PLR0913 - a command's options are its arguments
             help="continuous, heavy_tailed, binary, count, ordinal; auto recognises it.",
         ),
     ] = "auto",
-    unit: Annotated[
-        str | None, typer.Option(help="Unit of the outcome, for labels: 'dollars'.")
-    ] = None,
+    unit: OutcomeUnit = None,
     folds: Annotated[int, typer.Option(help="Folds of the cross-fitting.", min=2)] = 5,
     repeats: Annotated[
         int, typer.Option(help="Repeats with fresh folds; 3 below 500 rows.", min=1)
     ] = 1,
-    level: Annotated[float, typer.Option(help="Confidence level.")] = 0.95,
+    level: Level = 0.95,
     location: Annotated[
         Location,
         typer.Option(
@@ -122,12 +109,8 @@ def estimate(  # noqa: PLR0913 - a command's options are its arguments
             "--joint", help="Add shares and quantiles of effects on units, which are only bounded."
         ),
     ] = False,
-    json: Annotated[
-        Path | None, typer.Option(help="Write everything as JSON.", show_default=False)
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option(help="Write a self-contained HTML report.", show_default=False)
-    ] = None,
+    json: Json = None,
+    report: Report = None,
     random_state: RandomState = 0,
     n_jobs: Jobs = 1,
     quiet: Quiet = False,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from causal_ddpm.cli.arguments import checked_outputs, column_names
-from causal_ddpm.cli.options import Debug, RandomState
+from causal_ddpm.cli.options import Clusters, DataFile, Debug, Json, Level, RandomState, Report
 from causal_ddpm.cli.read import read_table, truth_beside
 from causal_ddpm.cli.terminal import console, print_frame, warn
 from causal_ddpm.core.errors import DataError
@@ -29,9 +29,7 @@ class CodingName(StrEnum):
 
 
 def factorial(  # noqa: PLR0913 - a command's options are its arguments
-    file: Annotated[
-        Path, typer.Argument(help="Data: .csv, .csv.gz, .parquet or .feather.", show_default=False)
-    ],
+    file: DataFile,
     factors: Annotated[
         str,
         typer.Option(help="Columns with two values each, separated by commas.", show_default=False),
@@ -71,17 +69,11 @@ def factorial(  # noqa: PLR0913 - a command's options are its arguments
     covariates: Annotated[
         str, typer.Option(help="Columns measured before assignment, for methods that use them.")
     ] = "",
-    clusters: Annotated[
-        str | None, typer.Option(help="Column whose equal values mark dependent rows.")
-    ] = None,
+    clusters: Clusters = None,
     weights: Annotated[str | None, typer.Option(help="Column of sampling weights.")] = None,
-    level: Annotated[float, typer.Option(help="Confidence level.")] = 0.95,
-    json: Annotated[
-        Path | None, typer.Option(help="Write everything as JSON.", show_default=False)
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option(help="Write a self-contained HTML report.", show_default=False)
-    ] = None,
+    level: Level = 0.95,
+    json: Json = None,
+    report: Report = None,
     random_state: RandomState = 0,
     debug: Debug = False,
 ) -> None:

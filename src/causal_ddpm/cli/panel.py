@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from causal_ddpm.cli.arguments import check_level, checked_outputs, column_names
-from causal_ddpm.cli.options import Debug, Jobs, Quiet, RandomState
+from causal_ddpm.cli.options import (
+    Debug,
+    Jobs,
+    Json,
+    Level,
+    Outcome,
+    OutcomeUnit,
+    Quiet,
+    RandomState,
+    Report,
+)
 from causal_ddpm.cli.progress import quiet_progress
 from causal_ddpm.cli.read import read_table, truth_beside
 from causal_ddpm.core.errors import DataError
@@ -42,7 +52,7 @@ def panel(  # noqa: PLR0913 - a command's options are its arguments
             show_default=False,
         ),
     ],
-    outcome: Annotated[str, typer.Option(help="Numeric column.", show_default=False)],
+    outcome: Outcome,
     treated: Annotated[
         str | None,
         typer.Option(
@@ -76,11 +86,8 @@ def panel(  # noqa: PLR0913 - a command's options are its arguments
     reversals: Annotated[
         Reversals, typer.Option(help="What to do with units whose treatment ends.")
     ] = Reversals.refuse,
-    outcome_unit: Annotated[
-        str | None,
-        typer.Option(help="Unit of the outcome, for labels: 'packs a head'.", show_default=False),
-    ] = None,
-    level: Annotated[float, typer.Option(help="Level of intervals and bands.")] = 0.9,
+    outcome_unit: OutcomeUnit = None,
+    level: Level = 0.9,
     methods: Annotated[
         str | None,
         typer.Option(
@@ -91,12 +98,8 @@ def panel(  # noqa: PLR0913 - a command's options are its arguments
     no_peers: Annotated[
         bool, typer.Option("--no-peers", help="Leave the other methods out; this is faster.")
     ] = False,
-    json: Annotated[
-        Path | None, typer.Option(help="Write everything as JSON.", show_default=False)
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option(help="Write a self-contained HTML report.", show_default=False)
-    ] = None,
+    json: Json = None,
+    report: Report = None,
     random_state: RandomState = 0,
     n_jobs: Jobs = 1,
     quiet: Quiet = False,

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from causal_ddpm.cli.arguments import column_names
-from causal_ddpm.cli.options import Debug, Jobs, Quiet, RandomState
+from causal_ddpm.cli.options import (
+    Confounders,
+    DataFile,
+    Debug,
+    Jobs,
+    Json,
+    Outcome,
+    Quiet,
+    RandomState,
+)
 from causal_ddpm.cli.progress import quiet_progress
 from causal_ddpm.cli.read import read_table
 from causal_ddpm.core.errors import DataError
@@ -38,19 +47,12 @@ class CovariatesFrom(StrEnum):
 
 
 def own(  # noqa: PLR0913 - one argument an option
-    file: Annotated[
-        Path, typer.Argument(help="Data: .csv, .csv.gz, .parquet or .feather.", show_default=False)
-    ],
+    file: DataFile,
     treatment: Annotated[
         str, typer.Option(help="Column with 1 (treated) and 0 (untreated).", show_default=False)
     ],
-    outcome: Annotated[str, typer.Option(help="Numeric column.", show_default=False)],
-    confounders: Annotated[
-        str,
-        typer.Option(
-            help="Columns fixed before treatment, separated by commas.", show_default=False
-        ),
-    ],
+    outcome: Outcome,
+    confounders: Confounders,
     effect: Annotated[
         str,
         typer.Option(
@@ -99,9 +101,7 @@ def own(  # noqa: PLR0913 - one argument an option
             help="Write table and verdict to FILE.md, all draws to FILE.csv.", show_default=False
         ),
     ] = None,
-    json: Annotated[
-        Path | None, typer.Option(help="Write everything as JSON.", show_default=False)
-    ] = None,
+    json: Json = None,
     random_state: RandomState = 0,
     n_jobs: Jobs = 1,
     any_version: Annotated[
