@@ -2,9 +2,9 @@
 
 Design ``instrument-dose`` of the laboratory with 2 000 rows, in four forms. Beside ours stand
 linear two-stage least squares and sieve two-stage least squares: the same natural splines of the
-dose with a fixed number of terms (two to five), instruments natural splines of z with two terms
-more, alone or also times each covariate, and constant, covariates and their squares as controls
-(which is what the outcome is made of). Curves are compared with E[Y(d)] at 50 doses over the
+dose with a fixed number of terms (two to five) or by our rule (as many as leave the Cragg-Donald F
+at ten), instruments natural splines of z with two terms more, alone or also times each covariate,
+and constant, covariates and their squares as controls (which is what the outcome is made of). Curves are compared with E[Y(d)] at 50 doses over the
 central 90 %.
 
 A second study has many draws of a light first stage (a regression on z and x), for the coverage of
@@ -26,6 +26,7 @@ from causal_ddpm import ConfidenceSet, Estimate, NormalStages, StructuralCurve, 
 from causal_ddpm.core.natural_splines import NaturalSplines
 from causal_ddpm.core.random import Seed
 from causal_ddpm.dgp.instrument_dose import InstrumentDose, InstrumentDoseDraw
+from causal_ddpm.estimators.sieve_iv import WEAK_F, weakest_direction
 from causal_ddpm.evaluation.studies import Spec, Study, grid
 
 N = 2000
@@ -117,29 +118,36 @@ def true_slope(design: InstrumentDose) -> float:
 
 
 def sieves(drawn: InstrumentDoseDraw, doses: np.ndarray) -> dict[str, np.ndarray]:
-    """Curves of two-stage least squares at the doses."""
+    """Curves of two-stage least squares at the doses, by method."""
     frame, out = drawn.frame, {}
     y, d, z = (frame[name].to_numpy() for name in ("y", "d", "z"))
     x = frame[["x0", "x1", "x2"]].to_numpy()
     controls = np.column_stack([np.ones(N), x, x**2])
-    for k in (1, *TERMS):
-        basis = NaturalSplines.of(d, k)
-        own = NaturalSplines.of(z, 1 if k == 1 else k + 2)(z)
-        crossed = np.hstack([own, *(own * column[:, None] for column in x.T)])
-        named = {LINEAR: own} if k == 1 else {
-            f"sieve 2SLS, {k} terms": own, f"sieve 2SLS, {k} terms, z times x": crossed,
-        }  # fmt: skip
-        for name, instruments in named.items():
-            beta = two_stage(y, basis(d), instruments, controls)
-            out[name] = y.mean() + (basis(doses) - basis(d).mean(axis=0)) @ beta
+    for crossed, last in ((False, ""), (True, ", z times x")):
+        by_rule = f"sieve 2SLS, terms by our rule{last}"
+        for k in (1, *TERMS):
+            basis = NaturalSplines.of(d, k)
+            instruments = NaturalSplines.of(z, 1 if k == 1 else k + 2)(z)
+            if crossed:
+                times = (instruments * column[:, None] for column in x.T)
+                instruments = np.hstack([instruments, *times])
+            beta, f = two_stage(y, basis(d), instruments, controls)
+            curve = y.mean() + (basis(doses) - basis(d).mean(axis=0)) @ beta
+            out[f"sieve 2SLS, {k} terms{last}" if k > 1 else f"{LINEAR}{last}"] = curve
+            if k == 1 or f >= WEAK_F:
+                out[by_rule] = curve
     return out
 
 
-def two_stage(y: np.ndarray, d: np.ndarray, z: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Coefficients of the columns of d."""
-    regressors, instruments = np.column_stack([d, x]), np.column_stack([z, x])
-    projected = instruments @ np.linalg.lstsq(instruments, regressors, rcond=None)[0]
-    return np.linalg.lstsq(projected, y, rcond=None)[0][: d.shape[1]]
+def two_stage(
+    y: np.ndarray, d: np.ndarray, z: np.ndarray, x: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Coefficients of the columns of d, and the Cragg-Donald F."""
+    q, _ = np.linalg.qr(x)
+    y, d, z = (v - q @ (q.T @ v) for v in (y, d, z))
+    projected = z @ np.linalg.lstsq(z, d, rcond=None)[0]
+    beta = np.linalg.lstsq(projected, y, rcond=None)[0]
+    return beta, weakest_direction(z, d, np.ones(N)) / z.shape[1]
 
 
 def plain_f(drawn: InstrumentDoseDraw) -> float:

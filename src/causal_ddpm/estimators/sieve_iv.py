@@ -25,12 +25,11 @@ in any loss, and choosing by one made intervals too narrow (in simulations with 
 the 95 % interval of a difference covered .57 to .78). Taken are as many terms as the instruments
 tell apart, K the largest with
 
-    F_K = least eigenvalue of Omega^-1 B'P_W B >= 20,    Omega = B'(I - P_W) B / (n - K),
+    F_K = least eigenvalue of Omega^-1 B'P_W B >= 10,    Omega = B'(I - P_W) B / (n - K),
 
-the strength of the weakest direction of b(D), out of fold (Cragg and Donald 1993; Chen, Christensen
-and Kankanala 2024 bound the dimension of a sieve by the same singular values). Twenty, not the ten
-of Staiger and Stock (1997) that a warning begins at, since F_K is an estimate that is searched
-over. One term is always taken.
+the strength of the weakest direction of b(D), out of fold (Cragg and Donald 1993; ten after Staiger
+and Stock 1997; Chen, Christensen and Kankanala 2024 bound the dimension of a sieve by the same
+singular values). One term is always taken, with a warning where F is below ten.
 
 **Sets.** Anderson-Rubin tests ask whether U is related to the instruments *as they were given*,
 z - E[z | x], not to W: an instrument that was learnt from the doses of these rows is related to U
@@ -51,10 +50,7 @@ from causal_ddpm.estimators.scores import Array
 from causal_ddpm.nuisance.structural import StructuralNuisances
 
 WEAK_F = 10.0
-"""First-stage F below which a warning is due."""
-
-ENOUGH_F = 20.0
-"""Least strength of the weakest direction of a longer basis."""
+"""Strength below which a warning is due, and below which no term is added."""
 
 _TINY = 1e-10
 
@@ -192,7 +188,7 @@ def robust_f(moments: Moments, sampling: Sampling) -> float:
 
 def most_terms(fits: Sequence[SieveFit]) -> SieveFit:
     """The longest basis whose weakest direction is strong; the shortest where none is."""
-    strong = [fit for fit in fits if fit.strength >= ENOUGH_F]
+    strong = [fit for fit in fits if fit.strength >= WEAK_F]
     shortest = min(fits, key=lambda fit: fit.n_terms)
     return max([shortest, *strong], key=lambda fit: fit.n_terms)
 

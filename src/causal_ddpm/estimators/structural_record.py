@@ -69,7 +69,8 @@ class StructuralCurve:
     @property
     def curve(self) -> pd.DataFrame:
         """Columns dose, value, interval over the central 90 % of the doses."""
-        d = np.linspace(*np.quantile(self.data.dose, CENTRE), N_GRID)
+        low, high = np.quantile(self.data.dose, CENTRE)
+        d = np.linspace(low, high, N_GRID)
         return pd.DataFrame({"dose": d, "value": self.value(d), "interval": NO_INTERVAL})
 
     # -- linear functionals ----------------------------------------------------------------
