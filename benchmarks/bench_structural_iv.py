@@ -4,8 +4,8 @@ Design ``instrument-dose`` of the laboratory with 2 000 rows, in four forms. Bes
 linear two-stage least squares and sieve two-stage least squares: the same natural splines of the
 dose with a fixed number of terms (two to five) or by our rule (as many as leave the Cragg-Donald F
 at ten), instruments natural splines of z with two terms more, alone or also times each covariate,
-and constant, covariates and their squares as controls (which is what the outcome is made of). Curves are compared with E[Y(d)] at 50 doses over the
-central 90 %.
+and constant, covariates and their squares as controls (which is what the outcome is made of).
+Curves are compared with E[Y(d)] at 50 doses over the central 90 %.
 
 A second study has many draws of a light first stage (a regression on z and x), for the coverage of
 Anderson-Rubin sets beside that of the usual interval.
