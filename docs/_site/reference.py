@@ -39,15 +39,13 @@ def write_pages(app: Sphinx) -> None:
 
 def reference_pages() -> dict[str, str]:
     """Name and text of the page of each group, in the order of ``docs/api.md``."""
-    pages, index = {}, (DOCS / "api.md").read_text(encoding="utf-8")
+    pages, seen, index = {}, set[str](), (DOCS / "api.md").read_text(encoding="utf-8")
     for group in re.split(r"^## ", index, flags=re.M)[1:]:
         title, _, body = group.partition("\n")
         intro, *sections = re.split(r"^### ", body, flags=re.M)
-        modules = [
-            module
-            for section in sections
-            for module in re.findall(r"`([\w.]+)`", section.partition("\n")[0])
-        ]
+        headings = "\n".join(section.partition("\n")[0] for section in sections)
+        modules = [m for m in dict.fromkeys(re.findall(r"`([\w.]+)`", headings)) if m not in seen]
+        seen.update(modules)
         slug = re.sub(r"[^a-z]+", "-", title.lower()).strip("-")
         parts = [_heading(title, "="), intro.strip(), *map(_module, modules)]
         pages[slug] = "\n\n".join(parts) + "\n"
