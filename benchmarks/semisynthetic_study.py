@@ -94,7 +94,7 @@ def collect(
         [run(study) for study in studies(specs, ledger, any_version)], ignore_index=True
     )
     family = {dataset: f.name for f in FAMILIES for dataset in f.draws}
-    return rows.assign(family=rows["dataset"].map(family))
+    return rows if rows.empty else rows.assign(family=rows["dataset"].map(family))
 
 
 def expected_seconds(spec: Spec) -> float:

@@ -13,6 +13,7 @@ Prints question and verdict and writes ``results/benchmarks/``: tables (CSV), pi
 """
 
 import argparse
+import importlib.util
 import sys
 import textwrap
 from pathlib import Path
@@ -20,6 +21,7 @@ from pathlib import Path
 import pandas as pd
 from study_page import HeatMap, text_of, texts_of, write_page
 
+from causal_ddpm.core.errors import CausalDDPMError, DataError, MissingDependencyError
 from causal_ddpm.evaluation.studies import Study
 from causal_ddpm.report.pictures import write_display
 from causal_ddpm.report.sections import Section, figure, table
@@ -46,23 +48,55 @@ NOTES = (
     "with PSID controls, 8.9 with CPS controls) that no method can pass.",
     "Intervals are for the population; coverage counts the mean effect of the rows at hand.",
 )
+LIBRARIES = {
+    "econml": "baselines",
+    "doubleml": "baselines",
+    "stochtree": "high",
+    "causaldata": "data",
+}
 DEVELOPED_ON = ("IHDP", "ACIC 2016")
 
 
 def main(words: list[str] | None = None) -> int:
     args = _options().parse_args(words)
-    if args.data is not None:
-        semisynthetic.use_folder(args.data)
     print(textwrap.fill(QUESTION, 96), "\n")
+    try:
+        check(args.data)
+        return compare(args)
+    except CausalDDPMError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+
+
+def check(folder: Path | None) -> None:
+    """Refuse, before anything is computed, a folder that is not there and missing libraries.
+
+    Raises
+    ------
+    DataError, MissingDependencyError
+    """
+    if folder is not None and not folder.is_dir():
+        raise DataError(
+            f"there is no folder '{folder}'", "one with ihdp/, acic2016/, acic2017/, realcause/",
+            "Without --data the folder shared/data beside the project is read, if it is there.",
+        )  # fmt: skip
+    if folder is not None:
+        semisynthetic.use_folder(folder)
+    for library, extra in LIBRARIES.items():
+        if importlib.util.find_spec(library) is None:
+            raise MissingDependencyError(library, extra)
+
+
+def compare(args: argparse.Namespace) -> int:
+    """Run what is missing, say who is nearest and where we lose, write it."""
     families = [family for family in semisynthetic.FAMILIES if family.there()]
     say_missing(families)
     specs = semisynthetic_study.plan(families, quick=not args.full)
     rows = semisynthetic_study.collect(
         specs, args.studies, args.any_version, lambda study: _rows(study, args)
     )
-    if OURS not in set(rows["method"]):
-        print("There is no row of this package yet; run without --finished.", file=sys.stderr)
-        return 2
+    if OURS not in set(rows.get("method", ())):
+        raise DataError("no row of this package is finished", "some", "Run without --finished.")
     said = verdict(rows)
     print("Verdict")
     for text in said:

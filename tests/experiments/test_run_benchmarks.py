@@ -22,6 +22,7 @@ def script(root, monkeypatch, tmp_path):
     spec.loader.exec_module(module)
     monkeypatch.setenv("CAUSAL_DDPM_BENCHMARK_DATA", str(tmp_path / "nowhere"))
     monkeypatch.setattr(module.semisynthetic_study, "_peers_version", lambda: "test")
+    monkeypatch.setattr(module, "LIBRARIES", {})
     yield module
     sys.path.remove(str(root / "benchmarks"))
     for name in MINE:
@@ -62,6 +63,23 @@ def test_without_the_folder_it_says_so_and_runs_the_laboratory(
     assert (rows["ate_error"] == (rows["ate"] - rows["ate_truth"]).abs()).all()
     for name in ("report.html", "sqrt_pehe.png", "ranks_sqrt_pehe.csv", "losses_ate_error.csv"):
         assert (out / name).stat().st_size > 0
+
+
+def test_a_folder_that_is_not_there_is_one_sentence(script, tmp_path, capsys):
+    assert script.main(["--data", str(tmp_path / "none")]) == 2
+    assert "there is no folder" in capsys.readouterr().err
+
+
+def test_a_missing_library_names_its_extra(script, monkeypatch, capsys):
+    monkeypatch.setattr(script, "LIBRARIES", {"no_such_library": "baselines"})
+    assert script.main(["--quick"]) == 2
+    assert "causal-ddpm[baselines]" in capsys.readouterr().err
+
+
+def test_without_rows_there_is_no_table(script, tmp_path, capsys):
+    words = ["--finished", "--studies", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert script.main(words) == 2
+    assert "no row of this package is finished" in capsys.readouterr().err
 
 
 def test_quick_is_a_part_of_full(script):
