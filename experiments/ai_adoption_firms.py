@@ -83,7 +83,7 @@ def verdict(analysis: Analysis, methods: Comparison, links: Estimate | None) -> 
     effect, naive = analysis.headline, analysis.naive
     told = [
         f"{_finding(effect, analysis)} The naive difference between users and others is "
-        f"{naive.value:.3g}: the rest of it is who adopts, not what AI does.",
+        f"{naive.value:.3g}: by this account the rest of it is who adopts, not what AI does.",
         for_whom(analysis),
         methods.verdict,
     ]
@@ -104,7 +104,8 @@ def _finding(effect: Estimate, analysis: Analysis) -> str:
     size = f"{float(effect.value):.3g} (95 % interval {low:.3g} to {high:.3g})"
     if low <= 0 <= high:
         return f"No effect of {name} on {outcome} can be told from zero: {size}."
-    return f"On average {name} {'raised' if low > 0 else 'lowered'} {outcome} by {size}."
+    moved = "raised" if low > 0 else "lowered"
+    return f"If the named confounders suffice, {name} {moved} {outcome} on average by {size}."
 
 
 def for_whom(analysis: Analysis) -> str:

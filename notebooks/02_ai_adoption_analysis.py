@@ -11,6 +11,7 @@
 
 # %%
 import sys
+import warnings
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -39,6 +40,7 @@ from ai_adoption_firms import by_group  # noqa: E402 - the experiments are scrip
 from ai_adoption_parts import forest  # noqa: E402
 
 UNIT = "thousand dollars a worker"
+warnings.filterwarnings("ignore", message="IProgress not found")
 
 
 def show(display: displays.Display, height: float = 3.4) -> None:
@@ -67,8 +69,8 @@ analysis = analyse(data, [ATE(), ATT(), *groups], source=source)
 show(displays.EffectDisplay.of(analysis), 2.4)
 
 # %% [markdown]
-# The naive difference is twice the effect: half of it is who adopts. Triangles are the truth, which
-# only a simulator knows.
+# The naive difference is about twice the effect: half of it is who adopts. Triangles are the truth,
+# which only a simulator knows.
 #
 # ### Under which assumptions?
 
@@ -108,6 +110,10 @@ print(users)
 print(ours)
 
 # %% [markdown]
+# Matching in pairs gives each user another firm of its own. There are 445 users and 555 others, and
+# users are the larger, better-educated firms: for many no near match is left, and the pairs keep
+# much of the naive difference.
+#
 # ### For whom?
 #
 # By industry, and by fifths of the effect that was predicted for each firm without its own outcome.
@@ -194,7 +200,8 @@ show(displays.MethodForestDisplay.of(over_time.methods, "productivity"), 2.9)
 
 # %% [markdown]
 # Two-way fixed effects also compare late adopters with early ones, whose gains are still growing,
-# and come out too low; methods for staggered adoption do not.
+# and come out lowest. On one draw that is as far from the truth as others are by chance; that it is
+# no chance, only many draws show (below).
 #
 # ### What would overturn it?
 
@@ -209,8 +216,8 @@ for name in ("breakdown", "honest_did", "bacon"):
 #
 # ## How often is it right?
 #
-# One draw proves little. The recorded benchmark repeats it, cross-sections through the command line,
-# panels through the public API:
+# One draw proves little. The recorded benchmark repeats it, cross-sections through the command
+# line, panels through the public API:
 
 # %%
 text = (ROOT / "benchmarks/results/ai_adoption.md").read_text(encoding="utf-8")
