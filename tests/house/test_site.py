@@ -18,11 +18,11 @@ def site(root, monkeypatch):
 
 def test_every_page_has_its_place(root, site):
     contents = site.landing(site.CONTENTS.read_text(encoding="utf-8"))
-    lines = re.findall(r"^(?:\w[^\n<`]* <)?([\w./-]+)>?$", contents, re.M)
-    named = [line for line in lines if "[" not in line]
+    named = re.findall(r"^(?:\w[^\n<`]* <)?([\w./-]+)>?$", contents, re.M)
     assert len(named) == len(set(named))
-    written = {p.relative_to(root / "docs").with_suffix("").as_posix()
-               for p in [*root.glob("docs/*.md"), *root.glob("docs/howto/*.md")]}  # fmt: skip
+    pages = [*root.glob("docs/*.md"), *root.glob("docs/howto/*.md")]
+    written = {p.relative_to(root / "docs").with_suffix("").as_posix() for p in pages}
+    written |= {f"../notebooks/{p.stem}" for p in root.glob("notebooks/[0-9]*.py")}
     assert written - {"index"} <= set(named)
     sources = [root / "docs" / f"{name}{end}" for name in named for end in (".md", ".ipynb")]
     assert sum(path.exists() for path in sources) == len(named)
