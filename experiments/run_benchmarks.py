@@ -6,7 +6,7 @@
 IHDP, ACIC 2016 and 2017, RealCause LaLonde and Twins, the real LaLonde, and two designs of the
 laboratory; this package beside least squares, BART, BCF, X- and DR-learner, causal forest and
 double machine learning. The list is fixed in ``benchmarks/semisynthetic.py``. ``--quick`` is a part
-of it, about 15 minutes on two cores; ``--full`` takes about 75 minutes of processor time and goes
+of it, about 10 minutes on two cores; ``--full`` takes about an hour of processor time and goes
 on where it was stopped. Both share their rows.
 
 Prints question and verdict and writes ``results/benchmarks/``: tables (CSV), pictures, a page.
@@ -44,8 +44,9 @@ NOTES = (
     "rank on a draw is averaged within a family of data sets, then over families.",
     "IHDP and ACIC 2016, settings 1 and 4, had a part in choosing the learners of this package; "
     "the standing without these two families is the cleaner evidence.",
-    "RealCause gives noisy effects of rows: sqrt(PEHE) has a floor (about 12.9 thousand dollars "
-    "with PSID controls, 8.9 with CPS controls) that no method can pass.",
+    "RealCause gives noisy effects of rows: sqrt(PEHE) has a floor that no method can pass, about "
+    "12.9 thousand dollars on the whole file with PSID controls, 8.9 with CPS controls; the parts "
+    "here have floors of their own.",
     "Intervals are for the population; coverage counts the mean effect of the rows at hand.",
 )
 LIBRARIES = {
@@ -120,8 +121,9 @@ def say_missing(families: list[semisynthetic.Family]) -> None:
 
 def counted(rows: pd.DataFrame, score: str) -> list[str]:
     """Families that count in a standing: the laboratory only where nothing else is there."""
-    known = standings.errors(rows, score).index.get_level_values("family").unique()
-    return [f for f in known if f != semisynthetic.LABORATORY] or list(known)
+    found = set(standings.errors(rows, score).index.get_level_values("family"))
+    known = [f.name for f in semisynthetic.FAMILIES if f.name in found]
+    return [f for f in known if f != semisynthetic.LABORATORY] or known
 
 
 def verdict(rows: pd.DataFrame) -> list[str]:
@@ -150,13 +152,17 @@ def _place_in_words(rows: pd.DataFrame, score: str) -> str:
     name = standings.TITLES[first["method"]]
     text = (
         f"{standings.SCORES[score]}: place {standings.place(ranks, OURS)} of {len(ranks)} by mean "
-        f"rank over {', '.join(families)} (ours {own:.2f}, {name} "
+        f"rank over {_counted_words(families)} (ours {own:.2f}, {name} "
         f"{first['mean rank']:.2f})"
     )
     if clean and len(clean) < len(families):
         place = standings.place(standings.mean_ranks(rows, score, clean), OURS)
-        text += f"; place {place} on {', '.join(clean)} alone, which had no part in development"
+        text += f"; place {place} on those without a part in development ({'; '.join(clean)})"
     return text + "."
+
+
+def _counted_words(families: list[str]) -> str:
+    return families[0] if len(families) == 1 else f"{len(families)} families of data sets"
 
 
 def tables_of(rows: pd.DataFrame) -> dict[str, tuple[str, pd.DataFrame]]:
