@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from causal_ddpm.cli.panel import _load
 from causal_ddpm.core.truth import truth_path
 from causal_ddpm.dgp.catalog import describe
 from causal_ddpm.dgp.draw_file import write_draw
@@ -79,21 +80,18 @@ def test_effects_and_placebos_are_printed_and_written(command, table, tmp_path):
     assert "http" not in text.replace("http://www.w3.org", "").replace("http://purl.org", "")
 
 
-def test_the_same_answer_from_cells_and_cohorts_csv_and_parquet(command, table, tmp_path):
+def test_the_same_panel_from_cells_and_cohorts_csv_and_parquet(table, tmp_path):
+    """The same fingerprint; the estimator's own tests say that it decides the answer."""
     frame = states().sample(frac=1, random_state=1)
     frame.to_parquet(tmp_path / "states.parquet")
-    found = []
-    for file, roles in (
-        (table, ONE),
-        (table, [*ROLES, "--cohort", "since"]),
-        (tmp_path / "states.parquet", ONE),
-    ):
-        path = tmp_path / "out.json"
-        code, _, err = command("panel", file, *roles, "--no-peers", "--json", path)
-        assert code == 0, err
-        effect = json.loads(path.read_text())["effect"]
-        found.append((effect["att"], effect["placebo"], effect["fingerprint"]))
-    assert found[0] == found[1] == found[2]
+    roles = {"unit": "state", "period": "year", "outcome": "packs"}
+    found = [
+        _load(table, {**roles, "treated": "taxed"}),
+        _load(table, {**roles, "cohort": "since"}),
+        _load(tmp_path / "states.parquet", {**roles, "treated": "taxed"}),
+    ]
+    assert len({panel.fingerprint for panel in found}) == 1
+    assert len({tuple(panel.first) for panel in found}) == 1
 
 
 def test_other_methods_stand_beside_ours(command, table, tmp_path):
