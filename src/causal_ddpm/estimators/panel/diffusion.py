@@ -332,7 +332,7 @@ def _refuse_few_controls(panel: PanelData, many: bool) -> None:
 def controls_move_together(panel: PanelData) -> bool:
     """Whether never treated units differ from unit and period effects by rounding errors only."""
     known = panel.observed[panel.is_control].any(axis=0)
-    y, seen = (cells[panel.is_control][:, known] for cells in (panel.y, panel.observed))
+    y, seen = panel.y[panel.is_control][:, known], panel.observed[panel.is_control][:, known]
     if len(y) < 2 or not seen.any():
         return False
     errors = (y - two_way_tables(y, seen[None])[0])[seen]
