@@ -18,6 +18,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from study_page import HeatMap, text_of, texts_of, write_page
 
@@ -193,7 +194,7 @@ def ratio_map(rows: pd.DataFrame, score: str) -> HeatMap:
     order = standings.mean_ranks(rows, score, counted(rows, score))["method"]
     families = [f.name for f in semisynthetic.FAMILIES if f.name in means]
     means = means.loc[order, families].rename(index=standings.TITLES)
-    return HeatMap(((means / means.min() - 1) / 2).clip(0, 1), means.map(text_of))
+    return HeatMap((np.log2(means / means.min()) / 3).clip(0, 1), means.map(text_of))
 
 
 def write(
@@ -210,7 +211,10 @@ def write(
     maps = {score: ratio_map(rows, score) for score in standings.SCORES}
     for score, picture in maps.items():
         write_display(picture, args.out / f"{score}.png")
-    caption = "Mean error by family; the more colour, the further from the best of the column."
+    caption = (
+        "Mean error by family; the more colour, the further from the best of the column (full at "
+        "eight times)."
+    )
     pictures = [
         figure(picture, score, picture.height, f"{standings.SCORES[score]}. {caption}")
         for score, picture in maps.items()
