@@ -60,6 +60,7 @@ def metr(folder: Path, args: Namespace) -> Part:
     )  # fmt: skip
     grouped = CausalData(rows, "ai_allowed", outcome, forecast, clusters="dev_id")
     clustered = compare(grouped, ATE(), ["ols"], random_state=args.random_state)
+    by_developer = clustered.frame()[_SHOWN].assign(method="OLS, clustered by developer")
     shown = displays.MethodForestDisplay.of(found)
     return Part(
         "metr",
@@ -72,7 +73,7 @@ def metr(folder: Path, args: Namespace) -> Part:
             "by them are themselves unsure.",
             "Missing minutes after review count as none (16 of 246 issues).",
         ],
-        {"methods": found.frame()[[*_SHOWN, "distance"]], "clustered": clustered.frame()[_SHOWN]},
+        {"methods": found.frame()[[*_SHOWN, "distance"]], "clustered": by_developer},
         {"methods": Picture(
             shown, shown.height,
             "The effect of allowing AI on log minutes by every method, beside the published one.",
@@ -140,7 +141,8 @@ def eu(folder: Path, args: Namespace) -> Part:
     return Part(
         "eu",
         "Where do European firms use AI, and does employment sit there? 29 countries x 12 sectors.",
-        [_most_and_least(by_sector),
+        ["A DESCRIPTION: no effect of AI is estimated here.",
+         _most_and_least(by_sector),
          "A percentage point more firms with AI goes with "
          + "; ".join(f"{v:+.3f} ({low:+.3f} to {high:+.3f}) points of employment share "
                      f"[{name[0].lower()}{name[1:]}]" for name, v, low, high in slopes) + "."],
@@ -152,7 +154,8 @@ def eu(folder: Path, args: Namespace) -> Part:
             "richer, more digital economies differ in everything at once.",
             "Two years, and one change between them: AI use rose nearly everywhere.",
         ],
-        {"sectors": by_sector, "slopes": table},
+        {"sectors": by_sector.rename(columns={"ci_low": "quartile_1", "ci_high": "quartile_3"}),
+         "slopes": table},
         {
             "sectors": Picture(
                 forest(by_sector.rename(columns={"sector": "label", "mean": "value"}),
@@ -186,7 +189,10 @@ def states(folder: Path, args: Namespace) -> Part:
     return Part(
         "states",
         f"Do states whose firms take up AI first ({USERS:g} % of them) see revenues move?",
-        panel_prose.verdict(analysis),
+        [
+            "A DESCRIPTION: what moves when a share of users crosses a line is no effect of AI.",
+            *panel_prose.verdict(analysis),
+        ],
         [
             "NOT AN EFFECT OF AI: a state 'adopts' when a survey's share crosses a line that we "
             "drew. Firms of the other states use AI as well, only fewer or later, and states that "
