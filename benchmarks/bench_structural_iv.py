@@ -30,7 +30,7 @@ from causal_ddpm.estimators.sieve_iv import WEAK_F, weakest_direction
 from causal_ddpm.evaluation.studies import Spec, Study, grid
 
 N = 2000
-FIRST_DRAW = 1000
+FIRST_DRAW = 2000
 """Draws below it served the development."""
 
 ENDS = (-1.0, 1.0)
@@ -38,9 +38,9 @@ RANGE = (-1.5, 1.5)
 TERMS = (2, 3, 4, 5)
 OURS, LINEAR = "causal_ddpm", "linear 2SLS"
 DESIGNS: Mapping[str, InstrumentDose] = {
-    "F 50, hump": InstrumentDose("instrument-dose", 1.4, "hump"),
+    "F 50, hump": InstrumentDose("instrument-dose", 2.0, "hump"),
     "F 3, line, everyone responds": InstrumentDose("instrument-dose", 0.0316, "line", "all"),
-    "F 50, saturation": InstrumentDose("instrument-dose", 1.4, "saturation"),
+    "F 50, saturation": InstrumentDose("instrument-dose", 2.0, "saturation"),
     "F 50, hump, everyone responds": InstrumentDose("instrument-dose", 0.157, "hump", "all"),
 }
 WEAK = "F 3, line, everyone responds"

@@ -107,7 +107,7 @@ def test_with_an_oracle_the_curve_is_found_and_a_line_is_not():
 
 def test_a_line_without_covariates_is_two_stage_least_squares():
     linearmodels = pytest.importorskip("linearmodels")
-    drawn = InstrumentDose(strength=0.8, curve="line", responders="all").draw(4000, 2)
+    drawn = InstrumentDose(strength=0.8, curve="line", responders="all").draw(2000, 2)
     data = InstrumentData(drawn.frame, "d", "y", "z")
     found = structural_curve(data, model=LINE, n_terms=1)
     one = np.ones(data.n)

@@ -2,7 +2,7 @@ r"""A dose that is set with an eye to the outcome, and an instrument that moves 
 
 Covariates x ~ N(0, I_3), instrument z ~ N(0, 1) independent of them, noises v, w ~ N(0, 1),
 
-    D = .5 x1 + p(x) z + v,                      p(x) = s S(4 (x0 - 1.3))   or s for everyone
+    D = .5 x1 + p(x) z + v,                      p(x) = s S(4 (x0 - 1.5))   or s for everyone
     Y(d) = g(d) + .5 x0 + .5 x1^2 + u,           u = .7 v + (1 - .7^2)^(1/2) w,      Y = Y(D)
 
 with S the logistic function and one of the curves
@@ -12,7 +12,7 @@ with S the logistic function and one of the curves
     line        g(d) = d
 
 so E[Y(d)] = g(d) + .5. The dose is endogenous: v raises both. With p(x) as it stands one unit in
-ten answers to the instrument, and strongly: the regression of D on (1, x, z) has coefficient
+fourteen answers to the instrument, and strongly: the regression of D on (1, x, z) has coefficient
 b = E p and F of about 1 + n b^2 / (1 + V p), though whoever knows p(x) has an instrument p(x) z
 that is worth far more. With s for everyone there is nothing to be known.
 """
@@ -86,7 +86,7 @@ class InstrumentDose:
     """
 
     name: str = "instrument-dose"
-    strength: float = 1.4
+    strength: float = 2.0
     curve: Curve = "hump"
     responders: Responders = "some"
 
@@ -142,7 +142,7 @@ class InstrumentDose:
         x = np.asarray(x, dtype=float)
         if self.responders == "all":
             return np.full(len(x), self.strength)
-        return np.asarray(self.strength * expit(4 * (x[:, 0] - 1.3)))
+        return np.asarray(self.strength * expit(4 * (x[:, 0] - 1.5)))
 
     def first_stage_f(self, n: int) -> float:
         """About the F of z in the regression of D on (1, x, z) among n rows."""
@@ -161,7 +161,7 @@ class InstrumentDose:
         population = self.truth_of(DoseResponse(DOSES))
         population[DIFFERENCE] = float(self.g(1.0) - self.g(-1.0))
         population[SLOPE] = slope
-        who = "s" if self.responders == "all" else "s S(4 (x0 - 1.3))"
+        who = "s" if self.responders == "all" else "s S(4 (x0 - 1.5))"
         return Truth(self.name, population, equations=(
             "x0, x1, x2, z, v, w ~ N(0, 1), independent",
             f"D = .5 x1 + p(x) z + v, p(x) = {who}, s = {self.strength:g}",

@@ -5,14 +5,17 @@ For fold k, from the rows outside it,
     q_k(u | z, x)        quantile function of the dose D given instruments z and covariates x
     e_k(z, x) = E_k[b(D) | z, x] = mean over u of b(q_k(u | z, x))       for any functions b
 
-Out-of-fold values e_k(z_i, x_i), i in k, serve as instruments. Their mean given x alone,
+The instruments of the second stage are e_k(z_i, x_i) - r_k(x_i), i in k, with
 
-    r_k(x) = E[e_k(z, x) | x],
+    r_k(x) = E[e_k(z, x) | x].
 
-is a regression of e_k on x over the rows *outside* k: that is why e_k is read at every row, and not
-at those of fold k only. A regression over the out-of-fold values of all rows would not do, since
-the models behind the other folds' values have seen fold k, and with a weak instrument the trace of
-a row's own dose in r_k is as large as the instrument's (Kolesar 2013, on jackknifed first stages
+Two traces must not be left in them. *Of x*: e_k is rough in x, as whatever is learnt from few rows
+is, and with a weak instrument a trace of x that also stands in b(D) - r_k weighs as much as the
+instrument. So e_k is first made smooth, a ridge regression on radial functions of (z, x), which can
+be read at any z; the mean over z of the smooth function takes its x-part off exactly, and what z
+depends on x adds the regression of the difference on x. *Of the row's own dose*: all of it is
+fitted on the rows outside k, where e_k is read for that. The out-of-fold values of other folds
+would not do, for the models behind them have seen fold k (Kolesar 2013, on jackknifed first stages
 with covariates).
 
 The law is that of :mod:`causal_ddpm.nuisance.shape`: a location stack, a scale, and the shape by
@@ -34,7 +37,7 @@ from sklearn.pipeline import make_pipeline, make_union
 
 from causal_ddpm.core.covariates import Covariates
 from causal_ddpm.core.errors import DataError
-from causal_ddpm.core.random import Seed, integer_seed, seed_sequence
+from causal_ddpm.core.random import Seed, integer_seed, seed_sequence, stream
 from causal_ddpm.nuisance.arms import stack_for
 from causal_ddpm.nuisance.encoding import Encoder
 from causal_ddpm.nuisance.learners.sklearn_learner import fit_clone, is_sklearn
@@ -55,6 +58,10 @@ N_NODES = 32
 
 N_LANDMARKS = 200
 PENALTIES = tuple(np.logspace(-4, 3, 8))
+N_DONORS = 16
+"""Rows whose instruments a smooth function is averaged over."""
+
+_TINY = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,39 +267,89 @@ class NormalStages:
         return np.asarray(found)
 
 
-def mean_given(covariates: Covariates, values: Array, design: Design, random_state: Seed) -> Array:
-    """r_k(x_i) of each row by a regression over the rows outside its fold, shape (n, J).
+def smooth_and_mean(
+    instruments: Covariates,
+    covariates: Covariates,
+    values: Array,
+    design: Design,
+    random_state: Seed,
+) -> tuple[Array, Array]:
+    """Smooth e_k and r_k at each row from the rows outside its fold, shape (n, J) each.
 
-    A ridge regression on the covariates and on 200 radial functions of them, whose penalty
-    is chosen by generalised cross-validation: e_k is a function without noise, and smooth.
+    Without covariates there is no x-part to take off, and e_k stays as it is.
 
     Parameters
     ----------
-    covariates : Covariates, n rows
+    instruments, covariates : Covariates, n rows
     values : ndarray, shape (K, n, J)
         e_k at every row.
     design : Design
     random_state : seed
     """
-    out = np.empty(values.shape[1:])
-    for k, e in enumerate(values):
+    if not len(covariates.columns):
+        own = values[design.fold_ids, np.arange(values.shape[1])]
+        return own, mean_given(covariates, values, design, random_state)
+    both = side_by_side(instruments, covariates)
+    e = np.empty(values.shape[1:])
+    difference = np.empty_like(values)
+    for k, rough in enumerate(values):
         train, test = design.fold_ids != k, design.fold_ids == k
-        w = None if design.weights is None else design.weights[train]
+        smooth = _smooth(both, rough, train, design, integer_seed(random_state, "smooth", k))
+        rng = stream(random_state, "donors", k)
+        donors = rng.choice(np.flatnonzero(train), N_DONORS, replace=False)
+        average = np.zeros_like(rough)
+        for z in instruments.values[donors]:
+            moved = Covariates(instruments.columns, np.tile(z, (len(rough), 1)))
+            average += smooth(side_by_side(moved, covariates)) / N_DONORS
+        fitted = smooth(both)
+        e[test], difference[k] = fitted[test], fitted - average
+    own_difference = difference[design.fold_ids, np.arange(len(e))]
+    left = mean_given(covariates, difference, design, random_state)
+    return e, e - own_difference + left
+
+
+def mean_given(covariates: Covariates, values: Array, design: Design, random_state: Seed) -> Array:
+    """E[v_k | x_i] of functions v_k of (z, x), shape (n, J), from the rows outside fold k.
+
+    Parameters
+    ----------
+    covariates : Covariates, n rows
+    values : ndarray, shape (K, n, J)
+        v_k at every row.
+    design : Design
+    random_state : seed
+    """
+    out = np.empty(values.shape[1:])
+    for k, v in enumerate(values):
+        train, test = design.fold_ids != k, design.fold_ids == k
         if not len(covariates.columns):
-            out[test] = np.average(e[train], axis=0, weights=w)
+            w = None if design.weights is None else design.weights[train]
+            out[test] = np.average(v[train], axis=0, weights=w)
             continue
-        encoder = Encoder().fit(covariates.rows(train), w)
-        x, new = (encoder.transform(covariates.rows(rows)) for rows in (train, test))
-        radial = Nystroem(
-            gamma=0.5 / x.shape[1],
-            n_components=min(N_LANDMARKS, len(x)),
-            random_state=integer_seed(random_state, "landmarks", k),
-        )
-        ridge = RidgeCV(PENALTIES, alpha_per_target=True)
-        fitted = make_pipeline(make_union("passthrough", radial), ridge)
-        fitted.fit(x, e[train], ridgecv__sample_weight=w)
-        out[test] = fitted.predict(new).reshape(test.sum(), -1)
+        fitted = _smooth(covariates, v, train, design, integer_seed(random_state, "mean", k))
+        out[test] = fitted(covariates.rows(test))
     return out
+
+
+def _smooth(
+    covariates: Covariates, values: Array, train: NDArray[np.bool_], design: Design, seed: int
+) -> Callable[[Covariates], Array]:
+    """A ridge regression on encoded columns and 200 radial functions of them.
+
+    One penalty, by generalised cross-validation, serves all functions: so the smooth version of a
+    combination of functions is the combination of the smooth versions, and a direction in which
+    they hardly differ is not made of differences between penalties.
+    """
+    w = None if design.weights is None else design.weights[train]
+    encoder = Encoder().fit(covariates.rows(train), w)
+    x = encoder.transform(covariates.rows(train))
+    radial = Nystroem(
+        gamma=0.5 / x.shape[1], n_components=min(N_LANDMARKS, len(x)), random_state=seed
+    )
+    fitted = make_pipeline(make_union("passthrough", radial), RidgeCV(PENALTIES))
+    scale, shape = np.std(values[train], axis=0) + _TINY, (-1, values.shape[1])
+    fitted.fit(x, values[train] / scale, ridgecv__sample_weight=w)
+    return lambda rows: fitted.predict(encoder.transform(rows)).reshape(shape) * scale
 
 
 def side_by_side(first: Covariates, second: Covariates) -> Covariates:

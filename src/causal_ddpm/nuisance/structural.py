@@ -30,6 +30,7 @@ from causal_ddpm.nuisance.dose_law import (
     Stages,
     mean_given,
     side_by_side,
+    smooth_and_mean,
 )
 from causal_ddpm.nuisance.folds import MIN_CLUSTERS, cluster_folds, stratified_folds
 from causal_ddpm.nuisance.outcome import PotentialOutcomeModel
@@ -57,22 +58,27 @@ class LearntExpectations:
     Parameters
     ----------
     law : DoseLaw
-    covariates : Covariates
-        x alone.
+    instruments, covariates : Covariates
+        z and x.
     design : Design
     random_state : seed
     """
 
     law: DoseLaw
+    instruments: Covariates
     covariates: Covariates
     design: Design
     random_state: Seed
 
     def __call__(self, functions: Functions) -> tuple[Array, Array]:
         """e and r, out of fold."""
-        everywhere = self.law.expected(functions)
-        e = everywhere[self.design.fold_ids, np.arange(everywhere.shape[1])]
-        return e, mean_given(self.covariates, everywhere, self.design, self.random_state)
+        return smooth_and_mean(
+            self.instruments,
+            self.covariates,
+            self.law.expected(functions),
+            self.design,
+            self.random_state,
+        )
 
     def given_covariates(self, values: Array) -> Array:
         """By the same regression, out of fold."""
@@ -141,7 +147,7 @@ def fit_structural_nuisances(
     law = stages.law(both, data.dose, design, seed_sequence(root, "dose"), n_jobs)
     progress("mean outcome", 0.8)
     seeds = seed_sequence(root, "outcome"), seed_sequence(root, "given covariates")
-    learnt = LearntExpectations(law, data.covariates, design, seeds[1])
+    learnt = LearntExpectations(law, data.instruments, data.covariates, design, seeds[1])
     if data.covariates.columns:
         outcome = stages.mean(data.covariates, data.outcome, design, seeds[0], n_jobs)
     else:
