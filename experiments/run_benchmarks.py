@@ -42,8 +42,8 @@ QUESTION = (
 )
 NOTES = (
     "The list of data sets and methods was fixed before the run; settings are defaults, but for "
-    "the DR-learner, whose propensities are kept above .01 (with its own floor of 1e-6 it was seen to "
-    "explode). A method's rank on a draw is averaged within a family of data sets, then over "
+    "the DR-learner, whose propensities are kept above .01 (with its own floor of 1e-6 it was seen "
+    "to explode). A method's rank on a draw is averaged within a family of data sets, then over "
     "families.",
     "IHDP and ACIC 2016, settings 1 and 4, had a part in choosing the learners of this package; "
     "the standing without these two families is the cleaner evidence.",
