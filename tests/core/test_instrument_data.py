@@ -49,5 +49,5 @@ def test_refusals(frame, roles, change, sentence):
 
 
 def test_few_rows_are_refused(frame):
-    with pytest.raises(DataError, match="the data have 60 rows; expected at least 100"):
-        InstrumentData(frame.iloc[:60], "d", "y", "z")
+    with pytest.raises(DataError, match="the data have 30 rows; expected at least 40"):
+        InstrumentData(frame.iloc[:30], "d", "y", "z")

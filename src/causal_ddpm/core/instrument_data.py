@@ -22,9 +22,6 @@ from causal_ddpm.core.treatment import read_treatment
 
 Array = NDArray[np.float64]
 
-MIN_ROWS = 100
-"""Below this many rows no curve is worth an instrument."""
-
 
 class InstrumentData:
     """A frame plus the role of each column.
@@ -84,9 +81,7 @@ class InstrumentData:
         frame = frame_with(df, [treatment, outcome, *named, *others, *extra])
         if not named:
             raise DataError("no instrument was given", "at least one column that moves the dose")
-        if len(frame) < MIN_ROWS:
-            raise DataError(f"the data have {len(frame)} rows", f"at least {MIN_ROWS}",
-                            "A curve by instruments needs many.")  # fmt: skip
+        checks.check_rows(len(frame))
         self.treatment_name, self.outcome_name = treatment, outcome
         self.instrument_names, self.confounder_names = named, others
         self.weights_name, self.clusters_name = weights, clusters
