@@ -200,6 +200,8 @@ def test_refusals():
         NormalStages("line")
     with pytest.raises(DataError, match="n_folds is 1"):
         structural_curve(data, model=LINE, n_folds=1)
+    with pytest.raises(DataError, match="n_folds is 2; expected at least 3"):
+        structural_curve(data, n_folds=2)
     with pytest.raises(DataError, match="belong to other data"):
         structural_curve(data, nuisances=replace(found.nuisances, fingerprint="?"))
     with pytest.raises(DataError, match="the curve is 'bump'"):

@@ -76,7 +76,11 @@ def estimate(  # noqa: PLR0913 - a command's options are its arguments
         str | None, typer.Option(help="The arm that others are compared with.")
     ] = None,
     instrument: Annotated[
-        str | None, typer.Option(help="Column of 0/1 that moves the treatment, for late and itt.")
+        str | None,
+        typer.Option(
+            help="Column of 0/1 that moves the treatment, for late and itt; of any kind for a "
+            "dose, whose structural curve is then estimated."
+        ),
     ] = None,
     weights: Weights = None,
     weights_type: KindOfWeights = WeightsType.sampling,
@@ -122,22 +126,25 @@ def estimate(  # noqa: PLR0913 - a command's options are its arguments
     """
     outputs = checked_outputs(json, report, file)
     asked = [estimand_in_words(text) for text in dict.fromkeys(estimand or [])]
-    data = _load(
-        file,
-        {
-            "treatment": treatment,
-            "outcome": outcome,
-            "confounders": column_names(confounders),
-            "weights": weights,
-            "weights_type": weights_type.value,
-            "clusters": clusters,
-            "unit_id": unit_id,
-            "outcome_kind": outcome_kind,
-            "treatment_kind": treatment_kind.value,
-            "control": control,
-            "instrument": instrument,
-        },
-    )
+    roles = {
+        "treatment": treatment,
+        "outcome": outcome,
+        "confounders": column_names(confounders),
+        "weights": weights,
+        "weights_type": weights_type.value,
+        "clusters": clusters,
+        "unit_id": unit_id,
+        "outcome_kind": outcome_kind,
+        "treatment_kind": treatment_kind.value,
+        "control": control,
+        "instrument": instrument,
+    }
+    if instrument is not None and treatment_kind is TreatmentKind.dose:
+        refused = {"--estimand": bool(asked), "--report": report is not None, "--joint": joint}
+        refused |= {"--repeats": repeats > 1, "--unit-id": unit_id is not None}
+        curve = (_outcome_model(location, accuracy), folds, level, random_state, n_jobs, quiet)
+        return _curve(file, roles, refused, curve, json)
+    data = _load(file, roles)
     _check_design(data, asked, folds, level)
     truth = truth_beside(file)
     # Only now the heavy imports: whatever is wrong with the input has been said.
@@ -179,6 +186,24 @@ def run_analysis(
     work = analyse if two_arms_suffice(data, wanted) else answer
     with quiet_progress(quiet) as progress:
         return work(data, wanted, settings, source, n_jobs=n_jobs, progress=progress)
+
+
+def _curve(
+    file: Path,
+    roles: dict[str, Any],
+    refused: dict[str, bool],
+    settings: tuple[Any, ...],
+    json: Path | None,
+) -> None:
+    """The structural curve of a dose with instruments."""
+    from causal_ddpm.cli.structural import CurveSettings, estimate_curve, refuse_options
+
+    refused["--outcome-kind"] = roles["outcome_kind"] != "auto"
+    refused["--weights-type"] = roles["weights_type"] != "sampling"
+    refused["--location"] = settings[0].location != "stack"
+    refused["--control"] = roles["control"] is not None
+    refuse_options(refused)
+    estimate_curve(file, roles, CurveSettings(*settings), json)
 
 
 def _load(file: Path, roles: dict[str, Any]) -> "CausalData":

@@ -205,8 +205,8 @@ class StructuralCurve:
             }
         )
 
-    def summary(self) -> str:
-        """The answer in sentences."""
+    def summary(self, warnings: bool = True) -> str:
+        """The answer in sentences, with or without what to worry about."""
         slope, z = self.average_slope(), ", ".join(self.data.instrument_names)
         low, high = slope.interval()
         lines = [
@@ -218,7 +218,7 @@ class StructuralCurve:
             f"{self.level:.0%} CI {low:.4g} to {high:.4g})",
             f"  slope of a line, {self.level:.0%} Anderson-Rubin set: {self.slope_in_words}",
             f"  the curve itself has {NO_INTERVAL}",
-            *(f"  warning: {text}" for text in self.warnings),
+            *(f"  warning: {text}" for text in self.warnings if warnings),
         ]
         return "\n".join(lines)
 

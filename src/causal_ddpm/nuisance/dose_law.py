@@ -159,7 +159,15 @@ class DiffusionStages:
     def law(
         self, covariates: Covariates, dose: Array, design: Design, random_state: Seed, n_jobs: int
     ) -> DoseLaw:
-        """Location, scale and shape of the dose; see the module page."""
+        """Location, scale and shape of the dose; see the module page.
+
+        Raises
+        ------
+        DataError
+            With two folds: the location leaves out pairs of them.
+        """
+        if design.n_folds < 3:
+            raise DataError(f"n_folds is {design.n_folds}", "at least 3 for the diffusion law")
         sample, folds = design.sample(covariates, dose), design.fold_ids
         held_out, pairwise, combine = self._locations(sample, random_state, n_jobs)
         task = ShapeTask(tuple(range(sample.n_folds)), self.model.diffusion, True, N_NODES)
