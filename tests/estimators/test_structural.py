@@ -127,6 +127,7 @@ def test_a_weak_instrument_is_told_and_its_set_is_wide():
     assert not found.anderson_rubin().bounded
     assert not found.anderson_rubin(-1, 1).bounded
     assert "Weak instrument" in found.summary()
+    assert "too narrow" in found.summary()
     assert json.loads(json.dumps(found.to_dict()))["anderson_rubin"]["bounded"] is False
 
 

@@ -26,6 +26,9 @@ from causal_ddpm.nuisance.encoding import Encoder
 from causal_ddpm.nuisance.structural import StructuralNuisances
 
 NO_INTERVAL = "no valid interval"
+SIEVE_CAUTION = "this interval is too narrow where so few terms cannot follow the curve"
+"""In simulations with a hump 95 % intervals covered .84 to .86 (``bench_structural_iv.py``)."""
+
 NOT_CLUSTERED = "not available for clusters and several instruments"
 CENTRE = (0.05, 0.95)
 N_GRID = 50
@@ -216,6 +219,7 @@ class StructuralCurve:
             f"{self.fit.strength:.1f} in its weakest direction",
             f"  {slope.labels[0]}: {slope.value:.4g} (SE {slope.std_error:.3g}; "
             f"{self.level:.0%} CI {low:.4g} to {high:.4g})",
+            f"  {SIEVE_CAUTION}",
             f"  slope of a line, {self.level:.0%} Anderson-Rubin set: {self.slope_in_words}",
             f"  the curve itself has {NO_INTERVAL}",
             *(f"  warning: {text}" for text in self.warnings if warnings),
