@@ -20,14 +20,21 @@ def asked(tmp_path):
     ]  # fmt: skip
 
 
-def test_a_dose_with_an_instrument_gives_its_curve(command, asked, tmp_path):
-    code, out, err = command(*asked, "--json", tmp_path / "out.json")
+def test_a_dose_with_an_instrument_gives_its_curve_and_a_page(command, asked, tmp_path):
+    table, page = tmp_path / "out.json", tmp_path / "curve.html"
+    truth = InstrumentDose(curve="line").draw(160, 1).truth
+    asked[1].with_name("dose.csv.truth.json").write_text(json.dumps(truth.to_dict()))
+    code, out, err = command(*asked, "--json", table, "--report", page, "--unit", "points")
     assert code == 0, err
-    assert "Anderson-Rubin set" in out
-    assert "no valid interval" in out
-    found = json.loads((tmp_path / "out.json").read_text())
+    for words in ("Anderson-Rubin set", "no valid interval", f"Wrote {table}", f"Wrote {page}",
+                  "SIMULATED DATA. These rows come from a simulator"):  # fmt: skip
+        assert words in out
+    found = json.loads(table.read_text())
     assert found["average_slope"]["std_error"] > 0
     assert set(found["curve"]["interval"]) == {"no valid interval"}
+    text = page.read_text(encoding="utf-8")
+    for words in ("<svg", "no valid interval", "Simulated data", "y (points)", "dose.csv"):
+        assert words in text
 
 
 @pytest.mark.parametrize(

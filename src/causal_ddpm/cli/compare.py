@@ -5,29 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from causal_ddpm.cli import options
 from causal_ddpm.cli.arguments import check_level, checked_outputs, column_names
-from causal_ddpm.cli.options import (
-    Clusters,
-    Confounders,
-    DataFile,
-    Debug,
-    Jobs,
-    Json,
-    KindOfTreatment,
-    KindOfWeights,
-    Level,
-    Outcome,
-    OutcomeUnit,
-    Quiet,
-    RandomState,
-    Report,
-    TreatmentKind,
-    Weights,
-    WeightsType,
-)
 from causal_ddpm.cli.progress import quiet_progress
 from causal_ddpm.cli.read import read_table
 from causal_ddpm.cli.terminal import console, print_frame, warn
+from causal_ddpm.cli.written import write_asked
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.estimand import estimand_in_words
 
@@ -41,15 +24,15 @@ METHODS = (
 
 
 def compare(  # noqa: PLR0913 - a command's options are its arguments
-    file: DataFile,
+    file: options.DataFile,
     treatment: Annotated[
         str,
         typer.Option(
             help="Column with 1 (treated) and 0 (untreated), or a dose.", show_default=False
         ),
     ],
-    outcome: Outcome,
-    confounders: Confounders,
+    outcome: options.Outcome,
+    confounders: options.Confounders,
     estimand: Annotated[
         str,
         typer.Option(
@@ -67,22 +50,22 @@ def compare(  # noqa: PLR0913 - a command's options are its arguments
     instrument: Annotated[
         str | None, typer.Option(help="Column of 0/1 that moves the treatment.")
     ] = None,
-    treatment_kind: KindOfTreatment = TreatmentKind.binary,
-    weights: Weights = None,
-    weights_type: KindOfWeights = WeightsType.sampling,
-    clusters: Clusters = None,
-    unit: OutcomeUnit = None,
-    level: Level = 0.95,
-    json: Json = None,
-    report: Report = None,
+    treatment_kind: options.KindOfTreatment = options.TreatmentKind.binary,
+    weights: options.Weights = None,
+    weights_type: options.KindOfWeights = options.WeightsType.sampling,
+    clusters: options.Clusters = None,
+    unit: options.OutcomeUnit = None,
+    level: options.Level = 0.95,
+    json: options.Json = None,
+    report: options.Report = None,
     plot: Annotated[
         Path | None,
         typer.Option(help="Write the forest plot: .svg, .png or .pdf.", show_default=False),
     ] = None,
-    random_state: RandomState = 0,
-    n_jobs: Jobs = 1,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    random_state: options.RandomState = 0,
+    n_jobs: options.Jobs = 1,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
 ) -> None:
     """Estimate one effect by every method that can answer, side by side.
 
@@ -129,13 +112,9 @@ def _checked_picture(plot: Path, taken: list[Path]) -> Path:
 
 def _save(found: "Comparison", paths: dict[str, Any]) -> None:
     """Write the files that were asked for, once the comparison is there."""
-    from causal_ddpm.core.files import write_text
     from causal_ddpm.report.comparison import render, write_picture
 
-    if paths["json"] is not None:
-        write_text(paths["json"], found.to_json())
-    if paths["report"] is not None:
-        write_text(paths["report"], render(found))
+    write_asked((paths["json"], found.to_json), (paths["report"], lambda: render(found)))
     if paths["plot"] is not None:
         write_picture(found, paths["plot"])
 

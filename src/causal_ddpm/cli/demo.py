@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from causal_ddpm.cli.options import Debug, Jobs, Quiet, RandomState
+from causal_ddpm.cli import options
 from causal_ddpm.cli.progress import quiet_progress
 from causal_ddpm.core.errors import DataError, MissingDependencyError
 from causal_ddpm.core.estimand import ATT
@@ -39,10 +39,10 @@ def demo(
             show_default=str(FOLDER / "report.html"),
         ),
     ] = None,
-    random_state: RandomState = 0,
-    n_jobs: Jobs = 1,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    random_state: options.RandomState = 0,
+    n_jobs: options.Jobs = 1,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
 ) -> None:
     """Re-estimate the effect of job training without its experimental control group.
 

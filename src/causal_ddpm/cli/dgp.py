@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from causal_ddpm.cli import options
 from causal_ddpm.cli.dgp_recover import recover_design
-from causal_ddpm.cli.options import Debug
 from causal_ddpm.core.files import check_writable
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def list_designs(
     family: Annotated[
         str | None, typer.Option(help="Only this family.", show_default=False)
     ] = None,
-    debug: Debug = False,
+    debug: options.Debug = False,
 ) -> None:
     """List the designs, family by family, with what each is good for."""
     from causal_ddpm.dgp.catalog import FAMILIES, entries
@@ -58,7 +58,7 @@ def show(
     picture: Annotated[
         Path | None, typer.Option(help="Also draw it as a PNG file.", show_default=False)
     ] = None,
-    debug: Debug = False,
+    debug: options.Debug = False,
 ) -> None:
     """Show a design: its equations, its truth, its columns, what it teaches, a picture.
 
@@ -99,7 +99,7 @@ def draw(
     rows: Rows = None,
     seed: DrawSeed = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
-    debug: Debug = False,
+    debug: options.Debug = False,
 ) -> None:
     """Draw from a design into a file, and write what is true of the draw beside it.
 

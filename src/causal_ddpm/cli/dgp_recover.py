@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from causal_ddpm.cli.options import Debug, Quiet, RandomState
+from causal_ddpm.cli import options
 from causal_ddpm.cli.progress import quiet_progress
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.files import check_writable, write_text
@@ -36,15 +36,15 @@ def recover_design(  # noqa: PLR0913 - options, and where they came from
         ),
     ] = ModelName.joint,
     rows: Annotated[int, typer.Option("--rows", "--n", help="Rows to learn from.", min=100)] = 1000,
-    seed: RandomState = 0,
+    seed: options.RandomState = 0,
     json: Annotated[
         Path | None, typer.Option(help="Write all numbers as JSON.", show_default=False)
     ] = None,
     report: Annotated[
         Path | None, typer.Option(help="Write a report as HTML.", show_default=False)
     ] = None,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
 ) -> None:
     """Let a generator learn from a draw, and say what it recovered of the process.
 

@@ -6,26 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from causal_ddpm.cli import options
 from causal_ddpm.cli.arguments import check_level, checked_outputs, column_names
-from causal_ddpm.cli.options import (
-    Clusters,
-    Confounders,
-    DataFile,
-    Debug,
-    Jobs,
-    Json,
-    KindOfTreatment,
-    KindOfWeights,
-    Level,
-    Outcome,
-    OutcomeUnit,
-    Quiet,
-    RandomState,
-    Report,
-    TreatmentKind,
-    Weights,
-    WeightsType,
-)
 from causal_ddpm.cli.progress import quiet_progress
 from causal_ddpm.cli.read import read_table, truth_beside
 from causal_ddpm.core.errors import DataError
@@ -53,7 +35,7 @@ class Accuracy(StrEnum):
 
 
 def estimate(  # noqa: PLR0913 - a command's options are its arguments
-    file: DataFile,
+    file: options.DataFile,
     treatment: Annotated[
         str,
         typer.Option(
@@ -61,8 +43,8 @@ def estimate(  # noqa: PLR0913 - a command's options are its arguments
             show_default=False,
         ),
     ],
-    outcome: Outcome,
-    confounders: Confounders,
+    outcome: options.Outcome,
+    confounders: options.Confounders,
     estimand: Annotated[
         list[str] | None,
         typer.Option(
@@ -71,7 +53,7 @@ def estimate(  # noqa: PLR0913 - a command's options are its arguments
             show_default="ate and att; arms, dose or late where the design says so",
         ),
     ] = None,
-    treatment_kind: KindOfTreatment = TreatmentKind.binary,
+    treatment_kind: options.KindOfTreatment = options.TreatmentKind.binary,
     control: Annotated[
         str | None, typer.Option(help="The arm that others are compared with.")
     ] = None,
@@ -82,9 +64,9 @@ def estimate(  # noqa: PLR0913 - a command's options are its arguments
             "dose, whose structural curve is then estimated."
         ),
     ] = None,
-    weights: Weights = None,
-    weights_type: KindOfWeights = WeightsType.sampling,
-    clusters: Clusters = None,
+    weights: options.Weights = None,
+    weights_type: options.KindOfWeights = options.WeightsType.sampling,
+    clusters: options.Clusters = None,
     unit_id: Annotated[str | None, typer.Option(help="Column that names the rows.")] = None,
     outcome_kind: Annotated[
         str,
@@ -92,12 +74,12 @@ def estimate(  # noqa: PLR0913 - a command's options are its arguments
             help="continuous, heavy_tailed, binary, count, ordinal; auto recognises it.",
         ),
     ] = "auto",
-    unit: OutcomeUnit = None,
+    unit: options.OutcomeUnit = None,
     folds: Annotated[int, typer.Option(help="Folds of the cross-fitting.", min=2)] = 5,
     repeats: Annotated[
         int, typer.Option(help="Repeats with fresh folds; 3 below 500 rows.", min=1)
     ] = 1,
-    level: Level = 0.95,
+    level: options.Level = 0.95,
     location: Annotated[
         Location,
         typer.Option(
@@ -113,12 +95,12 @@ def estimate(  # noqa: PLR0913 - a command's options are its arguments
             "--joint", help="Add shares and quantiles of effects on units, which are only bounded."
         ),
     ] = False,
-    json: Json = None,
-    report: Report = None,
-    random_state: RandomState = 0,
-    n_jobs: Jobs = 1,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    json: options.Json = None,
+    report: options.Report = None,
+    random_state: options.RandomState = 0,
+    n_jobs: options.Jobs = 1,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
 ) -> None:
     """Estimate the effect of a treatment on an outcome, from a data file.
 
@@ -139,11 +121,11 @@ def estimate(  # noqa: PLR0913 - a command's options are its arguments
         "control": control,
         "instrument": instrument,
     }
-    if instrument is not None and treatment_kind is TreatmentKind.dose:
-        refused = {"--estimand": bool(asked), "--report": report is not None, "--joint": joint}
+    if instrument is not None and treatment_kind is options.TreatmentKind.dose:
+        refused = {"--estimand": bool(asked), "--joint": joint}
         refused |= {"--repeats": repeats > 1, "--unit-id": unit_id is not None}
         curve = (_outcome_model(location, accuracy), folds, level, random_state, n_jobs, quiet)
-        return _curve(file, roles, refused, curve, json)
+        return _curve(file, roles, refused, curve, (unit, json, report))
     data = _load(file, roles)
     _check_design(data, asked, folds, level)
     truth = truth_beside(file)
@@ -193,7 +175,7 @@ def _curve(
     roles: dict[str, Any],
     refused: dict[str, bool],
     settings: tuple[Any, ...],
-    json: Path | None,
+    wanted: tuple[str | None, Path | None, Path | None],
 ) -> None:
     """The structural curve of a dose with instruments."""
     from causal_ddpm.cli.structural import CurveSettings, estimate_curve, refuse_options
@@ -203,7 +185,7 @@ def _curve(
     refused["--location"] = settings[0].location != "stack"
     refused["--control"] = roles["control"] is not None
     refuse_options(refused)
-    estimate_curve(file, roles, CurveSettings(*settings), json)
+    estimate_curve(file, roles, CurveSettings(*settings), *wanted)
 
 
 def _load(file: Path, roles: dict[str, Any]) -> "CausalData":

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from causal_ddpm.cli import options
 from causal_ddpm.cli.arguments import checked_outputs, column_names
-from causal_ddpm.cli.options import Clusters, DataFile, Debug, Json, Level, RandomState, Report
 from causal_ddpm.cli.read import read_table, truth_beside
 from causal_ddpm.cli.terminal import console, print_frame, warn
+from causal_ddpm.cli.written import write_asked
 from causal_ddpm.core.errors import DataError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class CodingName(StrEnum):
 
 
 def factorial(  # noqa: PLR0913 - a command's options are its arguments
-    file: DataFile,
+    file: options.DataFile,
     factors: Annotated[
         str,
         typer.Option(help="Columns with two values each, separated by commas.", show_default=False),
@@ -69,13 +70,13 @@ def factorial(  # noqa: PLR0913 - a command's options are its arguments
     covariates: Annotated[
         str, typer.Option(help="Columns measured before assignment, for methods that use them.")
     ] = "",
-    clusters: Clusters = None,
+    clusters: options.Clusters = None,
     weights: Annotated[str | None, typer.Option(help="Column of sampling weights.")] = None,
-    level: Level = 0.95,
-    json: Json = None,
-    report: Report = None,
-    random_state: RandomState = 0,
-    debug: Debug = False,
+    level: options.Level = 0.95,
+    json: options.Json = None,
+    report: options.Report = None,
+    random_state: options.RandomState = 0,
+    debug: options.Debug = False,
 ) -> None:
     """Estimate main effects and interactions of two-level factors, from a data file.
 
@@ -90,7 +91,6 @@ def factorial(  # noqa: PLR0913 - a command's options are its arguments
         _baseline(frame, baseline or []), column_names(covariates), weights,
     )  # fmt: skip
     # Only now the heavy imports: whatever is wrong with the input has been said.
-    from causal_ddpm.core.files import write_text
     from causal_ddpm.evaluation.factorial import analyse_factorial
     from causal_ddpm.evaluation.provenance import Source
     from causal_ddpm.report.factorial import render
@@ -99,10 +99,7 @@ def factorial(  # noqa: PLR0913 - a command's options are its arguments
         data, method or ["ols"], order, coding.value, level, random_state,
         Source(file.name, truth=truth_beside(file)),
     )  # fmt: skip
-    if json is not None:
-        write_text(json, analysis.to_json())
-    if report is not None:
-        write_text(report, render(analysis))
+    write_asked((json, analysis.to_json), (report, lambda: render(analysis)))
     _show(analysis, outputs)
 
 

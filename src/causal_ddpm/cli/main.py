@@ -12,12 +12,12 @@ from typing import Annotated, Any
 import typer
 
 from causal_ddpm import __version__
+from causal_ddpm.cli import options
 from causal_ddpm.cli.compare import compare
 from causal_ddpm.cli.demo import demo
 from causal_ddpm.cli.dgp import dgp
 from causal_ddpm.cli.estimate import estimate
 from causal_ddpm.cli.factorial import factorial
-from causal_ddpm.cli.options import Debug
 from causal_ddpm.cli.panel import panel
 from causal_ddpm.cli.simulate import simulate
 from causal_ddpm.cli.study import study
@@ -89,7 +89,7 @@ def root(
             "--version", callback=_print_version, is_eager=True, help="Show the version and stop."
         ),
     ] = False,
-    debug: Debug = False,
+    debug: options.Debug = False,
 ) -> None:
     """Causal effects with honest intervals, from a data file, in one command."""
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from causal_ddpm.cli.terminal import console, print_frame, warn
-from causal_ddpm.core.files import write_text
+from causal_ddpm.cli.written import write_asked
 from causal_ddpm.evaluation.analysis import Analysis
 from causal_ddpm.report import html, prose, tables
 
@@ -17,15 +17,8 @@ if TYPE_CHECKING:
 
 
 def save(analysis: "Analysis | Answers", json: Path | None, report: Path | None) -> None:
-    """Write the files that were asked for, once both are made."""
-    drafts = {}
-    if json is not None:
-        drafts[json] = analysis.to_json()
-    if report is not None:
-        assert isinstance(analysis, Analysis)
-        drafts[report] = html.render(analysis)
-    for path, text in drafts.items():
-        write_text(path, text)
+    """Write the files that were asked for; only a whole analysis has a report."""
+    write_asked((json, analysis.to_json), (report, lambda: html.render(_whole(analysis))))
 
 
 def show(analysis: "Analysis | Answers", files: Sequence[Path] = ()) -> None:
@@ -50,6 +43,11 @@ def _table(analysis: "Analysis | Answers") -> "pd.DataFrame":
     if isinstance(analysis, Analysis):
         return tables.estimates_frame(analysis)
     return tables.answers_frame(analysis)
+
+
+def _whole(analysis: "Analysis | Answers") -> Analysis:
+    assert isinstance(analysis, Analysis)
+    return analysis
 
 
 def _rows(data: "CausalData") -> str:

@@ -6,18 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from causal_ddpm.cli import options
 from causal_ddpm.cli.arguments import check_level, checked_outputs, column_names
-from causal_ddpm.cli.options import (
-    Debug,
-    Jobs,
-    Json,
-    Level,
-    Outcome,
-    OutcomeUnit,
-    Quiet,
-    RandomState,
-    Report,
-)
 from causal_ddpm.cli.progress import quiet_progress
 from causal_ddpm.cli.read import read_table, truth_beside
 from causal_ddpm.core.errors import DataError
@@ -52,7 +42,7 @@ def panel(  # noqa: PLR0913 - a command's options are its arguments
             show_default=False,
         ),
     ],
-    outcome: Outcome,
+    outcome: options.Outcome,
     treated: Annotated[
         str | None,
         typer.Option(
@@ -86,8 +76,8 @@ def panel(  # noqa: PLR0913 - a command's options are its arguments
     reversals: Annotated[
         Reversals, typer.Option(help="What to do with units whose treatment ends.")
     ] = Reversals.refuse,
-    outcome_unit: OutcomeUnit = None,
-    level: Level = 0.9,
+    outcome_unit: options.OutcomeUnit = None,
+    level: options.Level = 0.9,
     methods: Annotated[
         str | None,
         typer.Option(
@@ -98,12 +88,12 @@ def panel(  # noqa: PLR0913 - a command's options are its arguments
     no_peers: Annotated[
         bool, typer.Option("--no-peers", help="Leave the other methods out; this is faster.")
     ] = False,
-    json: Json = None,
-    report: Report = None,
-    random_state: RandomState = 0,
-    n_jobs: Jobs = 1,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    json: options.Json = None,
+    report: options.Report = None,
+    random_state: options.RandomState = 0,
+    n_jobs: options.Jobs = 1,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
 ) -> None:
     """Estimate what a policy did to the units it treated, from a panel of units and periods.
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from causal_ddpm.cli.terminal import console, print_frame, warn
-from causal_ddpm.core.files import write_text
+from causal_ddpm.cli.written import write_asked
 from causal_ddpm.evaluation.panel.analysis import PanelAnalysis
 from causal_ddpm.evaluation.panel.diagnose import TITLES
 from causal_ddpm.report import panel as page, panel_prose
@@ -13,14 +13,8 @@ from causal_ddpm.report.panel_tables import effects_frame
 
 
 def save(analysis: PanelAnalysis, json: Path | None, report: Path | None) -> None:
-    """Write the files that were asked for, once both are made."""
-    drafts = {}
-    if json is not None:
-        drafts[json] = analysis.to_json()
-    if report is not None:
-        drafts[report] = page.render(analysis)
-    for path, text in drafts.items():
-        write_text(path, text)
+    """Write the files that were asked for."""
+    write_asked((json, analysis.to_json), (report, lambda: page.render(analysis)))
 
 
 def show(analysis: PanelAnalysis, files: Sequence[Path] = ()) -> None:

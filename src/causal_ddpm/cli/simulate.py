@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from causal_ddpm.cli.options import Debug, RandomState
+from causal_ddpm.cli import options
 from causal_ddpm.core.files import check_writable
 
 
@@ -27,8 +27,8 @@ def simulate(
         int | None,
         typer.Option("--n", help="Number of firms.", min=1, show_default="1000; a panel 120"),
     ] = None,
-    random_state: RandomState = 0,
-    debug: Debug = False,
+    random_state: options.RandomState = 0,
+    debug: options.Debug = False,
 ) -> None:
     """Write simulated data as CSV, and what is true of them beside it.
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from causal_ddpm.cli.options import Debug, Jobs, Quiet
+from causal_ddpm.cli import options
+from causal_ddpm.cli.arguments import column_names
 from causal_ddpm.cli.progress import progress_bar
 from causal_ddpm.cli.study_own import own
 from causal_ddpm.core.errors import DataError
@@ -68,7 +69,7 @@ def coverage(  # noqa: PLR0913 - one argument an option
             help="Write the page to FILE.md and all numbers to FILE.csv.", show_default=False
         ),
     ] = None,
-    n_jobs: Jobs = 1,
+    n_jobs: options.Jobs = 1,
     any_version: Annotated[
         bool,
         typer.Option(
@@ -84,8 +85,8 @@ def coverage(  # noqa: PLR0913 - one argument an option
             "table of what is there."
         ),
     ] = Compute.all,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
 ) -> None:
     """Count how often 95 % intervals contain the truth.
 
@@ -105,13 +106,13 @@ def coverage(  # noqa: PLR0913 - one argument an option
     from causal_ddpm.evaluation.coverage.summary import summarize
 
     parts = part or [Part.full, Part.light]
-    chosen = None if designs is None else _split(designs)
+    chosen = None if designs is None else column_names(designs)
     with progress_bar(quiet) as progress:
-        options = {
+        settings = {
             "n_jobs": n_jobs, "any_version": any_version, "progress": progress,
             "compute": compute.value,
         }  # fmt: skip
-        entries = _entries(parts, folder, chosen, draws, cases, options)
+        entries = _entries(parts, folder, chosen, draws, cases, settings)
     summary = summarize(entries)
     if not len(summary):
         raise DataError(
@@ -143,23 +144,19 @@ def _entries(
     designs: list[str] | None,
     draws: int | None,
     cases: str | None,
-    options: dict[str, Any],
+    settings: dict[str, Any],
 ) -> "pd.DataFrame":
     import pandas as pd
 
     from causal_ddpm.evaluation.coverage import run
     from causal_ddpm.evaluation.coverage.cases import CASES, cases_named
 
-    options["cases"] = CASES if cases is None else cases_named(_split(cases))
+    settings["cases"] = CASES if cases is None else cases_named(column_names(cases))
     pieces = []
     if Part.full in parts:
-        pieces.append(run.run_full(folder, designs, draws, **options))
+        pieces.append(run.run_full(folder, designs, draws, **settings))
     if Part.light in parts:
-        pieces.append(run.run_light(folder, designs, draws, **options))
+        pieces.append(run.run_light(folder, designs, draws, **settings))
     if Part.peers in parts:
         pieces.append(run.peers_entries(folder, designs))
     return pd.concat([p for p in pieces if len(p)] or pieces, ignore_index=True)
-
-
-def _split(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]

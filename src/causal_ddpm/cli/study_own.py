@@ -9,17 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from causal_ddpm.cli import options
 from causal_ddpm.cli.arguments import column_names
-from causal_ddpm.cli.options import (
-    Confounders,
-    DataFile,
-    Debug,
-    Jobs,
-    Json,
-    Outcome,
-    Quiet,
-    RandomState,
-)
 from causal_ddpm.cli.progress import quiet_progress
 from causal_ddpm.cli.read import read_table
 from causal_ddpm.core.errors import DataError
@@ -47,12 +38,12 @@ class CovariatesFrom(StrEnum):
 
 
 def own(  # noqa: PLR0913 - one argument an option
-    file: DataFile,
+    file: options.DataFile,
     treatment: Annotated[
         str, typer.Option(help="Column with 1 (treated) and 0 (untreated).", show_default=False)
     ],
-    outcome: Outcome,
-    confounders: Confounders,
+    outcome: options.Outcome,
+    confounders: options.Confounders,
     effect: Annotated[
         str,
         typer.Option(
@@ -101,14 +92,14 @@ def own(  # noqa: PLR0913 - one argument an option
             help="Write table and verdict to FILE.md, all draws to FILE.csv.", show_default=False
         ),
     ] = None,
-    json: Json = None,
-    random_state: RandomState = 0,
-    n_jobs: Jobs = 1,
+    json: options.Json = None,
+    random_state: options.RandomState = 0,
+    n_jobs: options.Jobs = 1,
     any_version: Annotated[
         bool, typer.Option("--any-version", help="Accept finished draws of earlier code.")
     ] = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
 ) -> None:
     """Rank estimators on data like yours, where the truth is known.
 

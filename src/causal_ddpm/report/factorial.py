@@ -39,7 +39,7 @@ def render(analysis: FactorialAnalysis) -> str:
         "kicker": "Factorial experiment",
         "lede": f"{data.n:,} rows of {data.k} factors: {prose.listed(data.factors)}.",
         "version": p.version,
-        "simulated": _simulated(analysis),
+        "simulated": prose.from_simulator(analysis.truth),
         "warnings": analysis.warnings,
         "sections": _sections(analysis),
         "assumptions": analysis.assumptions,
@@ -193,14 +193,6 @@ def _lenth(analysis: FactorialAnalysis) -> Section:
     )  # fmt: skip
     tables = [table(lenth_frame(analysis), "lenth")]
     return Section("Which effects stand out", analysis.lenth.in_words(), [picture], tables)
-
-
-def _simulated(analysis: FactorialAnalysis) -> str | None:
-    truth = analysis.truth
-    if truth is None:
-        return None
-    seed = "" if truth.seed is None else f", seed {truth.seed}"
-    return f"These rows come from a simulator ({truth.design}{seed}), not from the world."
 
 
 def _p_value(p: float) -> str:

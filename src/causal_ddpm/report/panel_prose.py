@@ -13,7 +13,7 @@ from causal_ddpm.evaluation.method_table import MethodTable
 from causal_ddpm.evaluation.panel.analysis import PanelAnalysis
 from causal_ddpm.evaluation.panel.diagnose import TITLES
 from causal_ddpm.report.displays.panel_path import treated_words
-from causal_ddpm.report.prose import MINUS, decimals, interval, listed, number
+from causal_ddpm.report.prose import MINUS, decimals, from_simulator, interval, listed, number
 
 PLAIN_NAMES = {"", "treated", "treatment", "treat", "policy", "d", "w", "post"}
 """Columns of treated cells whose names say nothing about the treatment."""
@@ -310,11 +310,7 @@ def measured(placebo: PlaceboRecord) -> dict[str, str]:
 
 def simulated(analysis: PanelAnalysis) -> str | None:
     """What a reader of simulated data must know; None for data from the world."""
-    truth = analysis.truth
-    if truth is None:
-        return None
-    seed = "" if truth.seed is None else f", seed {truth.seed}"
-    return f"This panel comes from a simulator ({truth.design}{seed}), not from the world."
+    return from_simulator(analysis.truth, "This panel comes")
 
 
 def findings(analysis: PanelAnalysis, *names: str) -> list[str]:

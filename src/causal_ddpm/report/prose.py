@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from causal_ddpm.core.truth import Truth
 from causal_ddpm.estimators.counterfactual import JointEffects
 from causal_ddpm.evaluation.analysis import Analysis
 from causal_ddpm.evaluation.answers import Answers
@@ -117,16 +118,18 @@ def _interval_words(analysis: Analysis) -> str:
     return f"{analysis.level * 100:g} %, from influence functions, {how}"
 
 
-def simulated(analysis: Analysis | Answers) -> str | None:
+def from_simulator(truth: Truth | None, rows: str = "These rows come") -> str | None:
     """What a reader of simulated data must know; None for data from the world."""
-    truth = analysis.truth
     if truth is None:
         return None
     seed = "" if truth.seed is None else f", seed {truth.seed}"
-    return (
-        f"These rows come from a simulator ({truth.design}{seed}), not from the world. Their true "
-        "effects are known and shown beside the estimates."
-    )
+    return f"{rows} from a simulator ({truth.design}{seed}), not from the world."
+
+
+def simulated(analysis: Analysis | Answers) -> str | None:
+    """:func:`from_simulator`, where true effects stand beside the estimates."""
+    origin = from_simulator(analysis.truth)
+    return origin and f"{origin} Their true effects are known and shown beside the estimates."
 
 
 def stand_ins(analysis: Analysis) -> str:

@@ -7,7 +7,8 @@ which returns None where the analysis lacks what the picture needs; ``CouplingDi
 from :class:`~causal_ddpm.core.panel_data.PanelData` and
 :class:`~causal_ddpm.estimators.panel.effect.PanelEffect`; those of factorial experiments
 from a :class:`~causal_ddpm.estimators.factorial.FactorialFit` or a
-:class:`~causal_ddpm.estimators.lenth.LenthTest`.
+:class:`~causal_ddpm.estimators.lenth.LenthTest`; ``StructuralCurveDisplay`` from a
+:class:`~causal_ddpm.estimators.structural_record.StructuralCurve`.
 """
 
 from causal_ddpm.report.displays.base import Display
@@ -34,6 +35,7 @@ from causal_ddpm.report.displays.placebo import (
     PlaceboDistributionDisplay,
 )
 from causal_ddpm.report.displays.sensitivity import HiddenBiasDisplay, OmittedVariableDisplay
+from causal_ddpm.report.displays.structural import StructuralCurveDisplay
 
 __all__ = [
     "BalanceDisplay",
@@ -61,6 +63,7 @@ __all__ = [
     "PlaceboCoverageDisplay",
     "PlaceboDistributionDisplay",
     "QuantileDisplay",
+    "StructuralCurveDisplay",
     "TreatmentMapDisplay",
     "UnitEffectsDisplay",
 ]
