@@ -107,6 +107,21 @@ def test_a_failure_and_a_missing_library_are_reasons_not_ends(data, monkeypatch)
     assert "nothing to agree on" in found.summary()
 
 
+def test_few_rows_of_an_arm_and_no_overlap_are_said_of_all_methods():
+    rng = np.random.default_rng(0)
+    d = np.repeat([1, 0], [12, 188])
+    frame = pd.DataFrame({"d": d, "y": rng.normal(size=200), "x": 9 * d + rng.uniform(size=200)})
+    found = compare(CausalData(frame, "d", "y", ["x"]), ATE(), ["ols", "ipw"])
+    few, apart = found.warnings[:2]
+    assert few.startswith("Only 12 treated rows: every standard error")
+    assert apart.startswith("IPW, logistic propensity finds no overlap")
+    assert list(json.loads(found.to_json())["warnings"])[:2] == [few, apart]
+
+
+def test_enough_rows_that_overlap_need_no_caution(data):
+    assert compare(data, ATE(), LIGHT).warnings == ()
+
+
 @pytest.mark.slow
 def test_same_answers_from_two_workers(data):
     alone = compare(data, ATT(), [*LIGHT, "full-matching"], random_state=3)
@@ -157,9 +172,12 @@ def test_own_method_says_why_it_does_not_apply(data):
         ({"estimand": QTE()}, "no single number"),
         ({"estimand": GATE("a")}, "no single number"),
         ({"estimand": ATE}, r"ATE\(\), not ATE"),
-        ({"estimand": DoseResponse([1.0], derivative=True)}, "kind 'binary'"),
+        ({"estimand": DoseResponse([1.0], derivative=True)}, "kind 'binary' ask for ATE"),
         ({"level": 95.0}, "confidence level is 95"),
         ({"methods": ["2sls"]}, "no method has an answer.*LATE"),
+        ({"benchmark": float("nan")}, "the benchmark is nan; expected a finite number"),
+        ({"benchmark": Reference("trial", float("inf"), 1.0)}, "the benchmark is inf"),
+        ({"n_jobs": 0}, "n_jobs is 0; expected 1 or more worker processes"),
     ],
 )
 def test_refusals(data, wanted, words):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from causal_ddpm.core.errors import DataError
+
 
 def run_jobs(
     function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], n_jobs: int = 1
@@ -20,7 +22,14 @@ def run_jobs(
     n_jobs : int
         Worker processes (joblib's reading: -1 means all cores). Each worker uses one thread, so
         the results do not depend on ``n_jobs``.
+
+    Raises
+    ------
+    DataError
+        For zero workers.
     """
+    if n_jobs == 0:
+        raise DataError("n_jobs is 0", "1 or more worker processes, or -1 for one a core")
     if n_jobs == 1 or len(jobs) <= 1:
         return _one_after_another(function, jobs)
     from joblib import Parallel, delayed, parallel_config

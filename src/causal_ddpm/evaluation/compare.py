@@ -7,6 +7,7 @@ installed, says so instead.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from causal_ddpm.core.estimate import Estimate, refuse_synthetic
 from causal_ddpm.core.progress import Progress, silent
 from causal_ddpm.core.random import Seed
 from causal_ddpm.estimators.api import estimate_effects
+from causal_ddpm.estimators.groups import FEW_ROWS_IN_ARM
 from causal_ddpm.evaluation.comparison import Comparison, Question
 from causal_ddpm.evaluation.method_table import MethodRow, ask
 from causal_ddpm.evaluation.provenance import Provenance, Reference, Source
@@ -160,7 +162,7 @@ def compare(  # noqa: PLR0913 - the public door, all but one have defaults
     ------
     DataError
         If the estimand is no single number or cannot be asked of the treatment, a method is
-        unknown, or none has an answer.
+        unknown, the benchmark is not finite, or none has an answer.
     SyntheticDataError
         If rows are marked as synthetic.
     """
@@ -172,6 +174,7 @@ def compare(  # noqa: PLR0913 - the public door, all but one have defaults
         )
     estimand, source = estimand or ATE(), source or Source()
     _check_question(data, estimand, level)
+    believed = _reference(benchmark)
     chosen = methods_for(estimand, methods)
     start = time.perf_counter()
     rows = ask(
@@ -185,9 +188,9 @@ def compare(  # noqa: PLR0913 - the public door, all but one have defaults
         level=level,
         question=Question(
             estimand.population, data.treatment_name, source.labelled(data.outcome_name),
-            _sample(data),
+            _sample(data), _cautions(data),
         ),
-        benchmark=_reference(benchmark),
+        benchmark=believed,
         provenance=_provenance(source, data, random_state, rows, time.perf_counter() - start),
     )  # fmt: skip
 
@@ -218,6 +221,17 @@ def _sample(data: CausalData) -> str:
     return f"{n1:,} treated and {data.n - n1:,} untreated rows"
 
 
+def _cautions(data: CausalData) -> tuple[str, ...]:
+    """What all methods suffer from: an arm of few rows."""
+    if data.treatment_schema.kind != "binary":
+        return ()
+    treated = int(data.treatment.sum())
+    few, word = min((treated, "treated"), (data.n - treated, "untreated"))
+    if few >= FEW_ROWS_IN_ARM:
+        return ()
+    return (f"Only {few} {word} rows: every standard error rests on them, and may be too small.",)
+
+
 def _provenance(
     source: Source, data: CausalData, random_state: Seed, rows: tuple[MethodRow, ...], wall: float
 ) -> Provenance:
@@ -229,6 +243,10 @@ def _provenance(
 
 
 def _reference(benchmark: float | Reference | None) -> Reference | None:
-    if benchmark is None or isinstance(benchmark, Reference):
-        return benchmark
-    return Reference("benchmark", float(benchmark), 0.0)
+    if benchmark is None:
+        return None
+    if not isinstance(benchmark, Reference):
+        benchmark = Reference("benchmark", float(benchmark), 0.0)
+    if not math.isfinite(benchmark.value):
+        raise DataError(f"the benchmark is {benchmark.value}", "a finite number")
+    return benchmark

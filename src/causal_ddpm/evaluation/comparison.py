@@ -30,12 +30,15 @@ class Question:
         What acts on what.
     sample : str
         The rows in words.
+    cautions : tuple of str
+        What to worry about whichever method is asked.
     """
 
     population: str
     treatment: str
     outcome: str
     sample: str
+    cautions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -63,14 +66,20 @@ class Comparison(MethodTable):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the methods worry about, each sentence once, behind the method's title."""
+        """What to worry about: the rows, the overlap, then each method, behind its title."""
+        alone = [
+            f"{row.title} finds no overlap: methods that still answer extrapolate, and that they "
+            "agree says little."
+            for row in self.rows
+            if row.no_overlap
+        ]
         found = [
             f"{row.title}: {text}"
             for row in self.answered
             if row.estimate is not None
             for text in row.estimate.warnings
         ]
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys([*self.question.cautions, *alone, *found]))
 
     def frame(self) -> pd.DataFrame:
         """One row a method with an estimate.

@@ -24,6 +24,7 @@ from causal_ddpm.core.errors import (
     CausalDDPMWarning,
     DataError,
     MissingDependencyError,
+    OverlapError,
 )
 from causal_ddpm.core.estimand import Estimand
 from causal_ddpm.core.estimate import SCHEMA_VERSION, Estimate
@@ -53,6 +54,8 @@ class MethodRow:
         CPU seconds that it took, without importing its library.
     own : bool
         Whether it is ours.
+    no_overlap : bool
+        Whether it has no estimate because the groups do not overlap.
     """
 
     name: str
@@ -63,6 +66,7 @@ class MethodRow:
     reason: str = ""
     seconds: float = 0.0
     own: bool = False
+    no_overlap: bool = False
 
     @property
     def pre_fit(self) -> float | None:
@@ -269,5 +273,6 @@ def _row(
     except MissingDependencyError as error:
         return replace(row, reason=str(error).rstrip("."))
     except CausalDDPMError as error:
-        return replace(row, reason=f"it failed: {str(error).rstrip('.')}")
+        reason = f"it failed: {str(error).rstrip('.')}"
+        return replace(row, reason=reason, no_overlap=isinstance(error, OverlapError))
     return replace(row, estimate=estimate, seconds=time.process_time() - start)

@@ -15,6 +15,15 @@ Needs = Literal["arms", "instrument", "dose"]
 """Kinds of nuisances; :mod:`causal_ddpm.estimators.needs` fits them."""
 
 
+_ASK: dict[Kind, str] = {
+    "binary": "ATE() or ATT(), in words 'ate' or 'att'",
+    "arms": "ArmMeans() or ArmContrast('B', 'A'), in words 'arms' or 'arm:B/A'",
+    "factors": "the effects of factorial_analysis",
+    "dose": "DoseResponse([2.0]) or its slope there, in words 'dose:2' or 'slope:2'",
+}
+"""What is asked of each kind of treatment, for who asked something else of it."""
+
+
 @dataclass(frozen=True)
 class Estimand:
     """A causal question. ``name`` is what tables and the command line call it.
@@ -55,7 +64,7 @@ class Estimand:
             raise DataError(
                 f"the treatment is of kind '{treatment.kind}'",
                 f"a treatment of kind {words} for the {self.name}",
-                "PotentialOutcomeModel().fit learns the law under treatments of every kind.",
+                f"Of a treatment of kind '{treatment.kind}' ask for {_ASK[treatment.kind]}.",
                 column=treatment.name,
             )
 
