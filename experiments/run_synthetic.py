@@ -75,8 +75,13 @@ def main(words: list[str] | None = None) -> int:
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """Bias, spread, coverage and cost of each estimator on each design, with its verdict."""
+    """Bias, spread, coverage and cost of each estimator on each design, with its verdict.
+
+    Draws on which an estimator refused to answer are counted, and left out of the rest.
+    """
     by = ["design", "method"]
+    refused = rows["value"].isna().groupby([rows[name] for name in by]).sum().rename("refused")
+    rows = rows[rows["value"].notna()]
     out = summarize_study(rows, by, LEVEL).rename(columns={"n_draws": "draws"})
     out["rmse_ratio"] = out["rmse"] / out["design"].map(_yardstick(out))
     out["bias_matters"] = (out["bias"].abs() > MANY_ERRORS * out["bias_error"]) & (
@@ -86,8 +91,8 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     out["imprecise"] = out["rmse_ratio"] > MANY_TIMES
     cost = rows.groupby(by, sort=False)["cpu_seconds"].mean().rename("cpu_seconds")
     asked = rows.groupby(by, sort=False)["estimand"].first()
-    out = out.join(cost, on=by).join(asked, on=by)
-    return out[[*by, "estimand", "draws", *SUMMARY, *FAULTS, "cpu_seconds"]]
+    out = out.join(cost, on=by).join(asked, on=by).join(refused, on=by)
+    return out[[*by, "estimand", "draws", "refused", *SUMMARY, *FAULTS, "cpu_seconds"]]
 
 
 def _yardstick(table: pd.DataFrame) -> pd.Series:
@@ -179,7 +184,7 @@ def write(rows: pd.DataFrame, found: pd.DataFrame, folder: Path) -> None:
 def _section(design: str, found: pd.DataFrame) -> Section:
     case = CASES[design]
     part = found[found["design"] == design].sort_values("rmse")
-    shown = part[["estimand", "draws", *SUMMARY]].assign(
+    shown = part[["estimand", "draws", "refused", *SUMMARY]].assign(
         method=[METHODS[m].title for m in part["method"]]
     )
     return Section(

@@ -17,6 +17,7 @@ from causal_ddpm.baselines.meta_learners import TLearner, XLearner
 from causal_ddpm.baselines.panel.low_rank import InteractiveFixedEffects
 from causal_ddpm.baselines.panel.registry import PANEL_BASELINES
 from causal_ddpm.baselines.panel.synthetic import SyntheticControl, SyntheticDiD
+from causal_ddpm.core.errors import NotIdentifiedError, OverlapError
 from causal_ddpm.core.estimand import Estimand
 from causal_ddpm.core.random import Seed, seed_sequence
 from causal_ddpm.dgp.catalog import design_by_name
@@ -224,7 +225,10 @@ def _draws(design: str, method: str, quick: bool) -> int:
 
 
 def row(spec: Spec, seed: Seed) -> Mapping[str, Any]:
-    """One estimator on one draw: what it says, and the truth of what it was asked for."""
+    """One estimator on one draw: what it says, and the truth of what it was asked for.
+
+    An estimator may refuse to answer, for lack of overlap or of a first stage: then it says why.
+    """
     case, method = CASES[str(spec["design"])], str(spec["method"])
     drawn = case.design.draw(case.n, seed_sequence(0, "synthetic", case.design.name, spec["draw"]))
     estimand = case.estimand(method)
@@ -233,11 +237,15 @@ def row(spec: Spec, seed: Seed) -> Mapping[str, Any]:
     else:
         data = PanelData(drawn.frame, "unit", "period", "y", treated="treated")
         truth = drawn.truth.sample[estimand.name]
-    found = METHODS[method].estimate(data, estimand, seed)
+    asked = {"estimand": estimand.name, "truth": float(truth)}
+    try:
+        found = METHODS[method].estimate(data, estimand, seed)
+    except (NotIdentifiedError, OverlapError) as error:
+        return {**asked, "refused": str(error)}
     low, high = found.interval(LEVEL)
     return {
-        "estimand": estimand.name, "value": float(found.value), "truth": float(truth),
-        "std_error": float(found.std_error), "ci_low": float(low), "ci_high": float(high),
+        **asked, "value": float(found.value), "std_error": float(found.std_error),
+        "ci_low": float(low), "ci_high": float(high),
     }  # fmt: skip
 
 

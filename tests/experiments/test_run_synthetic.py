@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from causal_ddpm.core.errors import OverlapError
+
 
 @pytest.fixture
 def script(root, monkeypatch):
@@ -96,6 +98,25 @@ def test_few_draws_are_no_yardstick_and_are_named(script, rows):
     assert found.loc["t-learner", "rmse_ratio"] == pytest.approx(1.0)
     assert found.loc["irm", "rmse_ratio"] < 0.01
     assert "RMSE 0.001 in 2 draws" in script.verdict("gauss", script.summary(few))
+
+
+def test_refusals_are_counted_and_left_out_of_the_rest(script, rows):
+    numbers = ["value", "std_error", "ci_low", "ci_high"]
+    rows.loc[(rows["method"] == "irm") & (rows["draw"] >= 30), numbers] = np.nan
+    found = script.summary(rows).set_index("method")
+    assert found["refused"].to_dict() == {"irm": 10, "ols": 0, "t-learner": 0}
+    assert found["draws"].to_dict() == {"irm": 30, "ols": 40, "t-learner": 40}
+    assert np.isfinite(found.loc["irm", ["bias", "coverage", "rmse"]].astype(float)).all()
+
+
+def test_an_estimator_may_refuse(cases, monkeypatch):
+    def refuses(data, estimand, seed):
+        raise OverlapError("Nobody like them was treated.")
+
+    monkeypatch.setitem(cases.METHODS, "ols", cases.Method("OLS", refuses))
+    row = cases.row({"design": "gauss", "method": "ols", "draw": 0}, np.random.SeedSequence(0))
+    assert row["refused"] == "Nobody like them was treated."
+    assert "value" not in row
 
 
 def test_what_is_written(script, rows, tmp_path):
