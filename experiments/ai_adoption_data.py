@@ -6,12 +6,14 @@ refused, so that a misspelt name is never answered with simulated rows.
 """
 
 from argparse import Namespace
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from causal_ddpm import CausalData, Network, PanelData
+from causal_ddpm.cli.arguments import column_names
 from causal_ddpm.cli.read import read_table, truth_beside
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.truth import Truth
@@ -20,6 +22,7 @@ from causal_ddpm.evaluation.provenance import Source
 
 FIRMS = Path("data/economic/ai_adoption.csv")
 PANEL = Path("data/economic/ai_adoption_panel.csv")
+INDUSTRY = "industry"
 SIMULATED_UNIT = "thousand dollars a worker"
 WRITERS = {FIRMS: ai_adoption.write, PANEL: ai_adoption_panel.write}
 SIZES = {FIRMS: 1000, PANEL: 120}
@@ -71,12 +74,32 @@ def firms(rows: Table, args: Namespace) -> CausalData:
     DataError
         If a column is missing or no adjustment is asked for.
     """
-    confounders = listed(args.confounders)
+    confounders = column_names(args.confounders)
     _check(rows, [args.treatment, args.outcome, *confounders, *given(args.clusters)])
+    groups(confounders, args)
     return CausalData(
         rows.frame, args.treatment, args.outcome, confounders,
         clusters=args.clusters, weights=args.weights,
     )  # fmt: skip
+
+
+def groups(confounders: Sequence[str], args: Namespace) -> list[str]:
+    """Columns whose groups get effects of their own; industry, if it is among the confounders.
+
+    Raises
+    ------
+    DataError
+        If one that was asked for is no confounder.
+    """
+    if args.groups is None:
+        return [name for name in [INDUSTRY] if name in confounders]
+    asked = column_names(args.groups)
+    for name in asked:
+        if name not in confounders:
+            raise DataError(
+                f"--groups names '{name}'", f"some of the confounders: {', '.join(confounders)}"
+            )
+    return asked
 
 
 def panel(rows: Table, args: Namespace) -> PanelData:
@@ -100,11 +123,6 @@ def network(file: Path, rows: Table, args: Namespace) -> Network:
     source, target, *weight = map(str, links.columns[:3])
     units = rows.frame[args.id]
     return Network.from_edges(links, source, target, units, weight[0] if weight else None)
-
-
-def listed(text: str) -> list[str]:
-    """Names separated by commas."""
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def given(name: str | None) -> list[str]:

@@ -4,7 +4,7 @@ from argparse import Namespace
 
 import numpy as np
 import pandas as pd
-from ai_adoption_data import Table, listed
+from ai_adoption_data import Table, groups
 from ai_adoption_parts import Part, Picture, forest, height
 
 from causal_ddpm import (
@@ -41,11 +41,11 @@ NO_NETWORK = (
 
 def analysed(data: CausalData, rows: Table, args: Namespace) -> Analysis:
     """Effects on average, by group, by predicted effect and along the confounders."""
-    groups = [GATE(name) for name in listed(args.groups) if name in data.covariates.names]
+    by = [GATE(name) for name in groups(data.covariates.names, args)]
     numbers = _numeric(data)
     lines = [BLP(), BLP(numbers)] if numbers else [BLP()]
     return analyse(
-        data, [ATE(), ATT(), *groups, GATE("effect"), *lines],
+        data, [ATE(), ATT(), *by, GATE("effect"), *lines],
         AnalysisSettings(random_state=args.random_state), rows.source, n_jobs=args.n_jobs,
     )  # fmt: skip
 
@@ -167,7 +167,7 @@ def tables(
 def pictures(analysis: Analysis, methods: Comparison, hidden: Sensitivity) -> dict[str, Picture]:
     """The figures worth a file of their own."""
     beside = displays.MethodForestDisplay.of(methods)
-    groups = by_group(analysis)
+    effects = by_group(analysis)
     found = {
         "methods": Picture(
             beside, beside.height,
@@ -176,7 +176,7 @@ def pictures(analysis: Analysis, methods: Comparison, hidden: Sensitivity) -> di
             "methods share the unseen: they can agree and be wrong together.",
         ),
         "groups": Picture(
-            forest(groups, f"Effect on {analysis.outcome_label}"), height(groups),
+            forest(effects, f"Effect on {analysis.outcome_label}"), height(effects),
             "The effect by group and by fifths of the predicted effect, with 95 % intervals, one "
             "group at a time; triangles are the truth of a simulation.",
         ),

@@ -21,8 +21,10 @@ from pathlib import Path
 
 import ai_adoption_data as files
 from ai_adoption_parts import Part, say, write, write_page
+from in_words import results_folder, told
 
-from causal_ddpm.core.errors import CausalDDPMError, CausalDDPMWarning, DataError
+from causal_ddpm.cli.arguments import column_names
+from causal_ddpm.core.errors import CausalDDPMWarning, DataError
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "ai"
 PARTS = ["firms", "panel", "metr", "eu", "states"]
@@ -30,14 +32,9 @@ PARTS = ["firms", "panel", "metr", "eu", "states"]
 
 def main(words: list[str] | None = None) -> int:
     args = options().parse_args(words)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", CausalDDPMWarning)  # said in the parts
-            run(args)
-    except CausalDDPMError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    return 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CausalDDPMWarning)  # said in the parts
+        return told(lambda: run(args))
 
 
 def options() -> argparse.ArgumentParser:
@@ -47,7 +44,7 @@ def options() -> argparse.ArgumentParser:
     add("--treatment", default="ai_adoption", help="column of 0/1")
     add("--outcome", default="productivity")
     add("--confounders", default="industry,industry_size,rd_intensity,education")
-    add("--groups", default="industry", help="confounders whose groups get effects of their own")
+    add("--groups", help="confounders whose groups get effects of their own; industry by default")
     add("--id", default="firm_id", help="column that names the rows, for --network")
     add("--clusters", help="column whose equal values mark dependent rows")
     add("--weights", help="column of sampling weights")
@@ -70,13 +67,11 @@ def options() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> None:
     """Load and check everything, then one study after the other; the page grows with them."""
-    wanted = files.listed(args.parts)
+    wanted = column_names(args.parts)
     unknown = [name for name in wanted if name not in PARTS]
     if unknown or not wanted:
         raise DataError(f"the parts are '{args.parts}'", f"some of {', '.join(PARTS)}")
-    if args.out.is_file():
-        raise DataError(f"'{args.out}' is a file", "the name of a folder", "Give one with --out.")
-    args.out.mkdir(parents=True, exist_ok=True)
+    results_folder(args.out)
     work = planned(args, wanted)
     if not work:
         raise DataError("there is nothing to study", "data for one of the parts", "See --help.")

@@ -20,9 +20,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from in_words import results_folder, told
 from study_page import HeatMap, text_of, texts_of, write_page
 
-from causal_ddpm.core.errors import CausalDDPMError, DataError, MissingDependencyError
+from causal_ddpm.core.errors import DataError, MissingDependencyError
 from causal_ddpm.evaluation.studies import Study
 from causal_ddpm.report.pictures import write_display
 from causal_ddpm.report.sections import Section, figure, table
@@ -64,12 +65,7 @@ DEVELOPED_ON = ("IHDP", "ACIC 2016")
 def main(words: list[str] | None = None) -> int:
     args = _options().parse_args(words)
     print(textwrap.fill(QUESTION, 96), "\n")
-    try:
-        check(args.data)
-        return compare(args)
-    except CausalDDPMError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
+    return told(lambda: compare(args))
 
 
 def check(folder: Path | None) -> None:
@@ -93,6 +89,8 @@ def check(folder: Path | None) -> None:
 
 def compare(args: argparse.Namespace) -> int:
     """Run what is missing, say who is nearest and where we lose, write it."""
+    check(args.data)
+    results_folder(args.out)
     families = [family for family in semisynthetic.FAMILIES if family.there()]
     say_missing(families)
     specs = semisynthetic_study.plan(families, quick=not args.full)

@@ -16,8 +16,10 @@ from pathlib import Path
 
 import pandas as pd
 from economic_data import APPLICATIONS, Application
+from in_words import results_folder, told
 
-from causal_ddpm import CausalDDPMError, compare
+from causal_ddpm import compare
+from causal_ddpm.cli.arguments import column_names
 from causal_ddpm.evaluation.comparison import Comparison
 from causal_ddpm.evaluation.provenance import Reference, Source
 from causal_ddpm.report.comparison import write_comparison_report, write_picture
@@ -29,7 +31,7 @@ def run(name: str, study: Application, args: argparse.Namespace) -> Comparison:
     found = compare(
         study.load(),
         study.estimand,
-        methods=None if args.methods is None else args.methods.split(","),
+        methods=None if args.methods is None else column_names(args.methods),
         benchmark=Reference("published figure", study.benchmark, 0.0),
         random_state=args.random_state,
         n_jobs=args.n_jobs,
@@ -59,16 +61,16 @@ def main(words: list[str] | None = None) -> int:
     options.add_argument("--n-jobs", type=int, default=1, help="worker processes")
     options.add_argument("--random-state", type=int, default=0)
     args = options.parse_args(words)
-    args.out.mkdir(parents=True, exist_ok=True)
-    try:
-        found = {name: run(name, APPLICATIONS[name], args) for name in args.data}
-    except CausalDDPMError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
+    return told(lambda: run_all(args))
+
+
+def run_all(args: argparse.Namespace) -> None:
+    """Every study that was asked for, and one table of all."""
+    results_folder(args.out)
+    found = {name: run(name, APPLICATIONS[name], args) for name in args.data}
     tables = [comparison.frame().assign(data=name) for name, comparison in found.items()]
     pd.concat(tables, ignore_index=True).to_csv(args.out / "methods.csv", index=False)
     print(f"\nWrote {args.out}/: a page, a picture and JSON for each study, and methods.csv")
-    return 0
 
 
 if __name__ == "__main__":

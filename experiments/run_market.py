@@ -9,9 +9,11 @@ are learnt under a subsidy: every draw sums to one and none is negative.
 """
 
 import argparse
+import sys
 
 import numpy as np
 import pandas as pd
+from in_words import told
 
 from causal_ddpm import MarketModel, SupplyDemand, VectorOutcomeModel, shares
 
@@ -59,15 +61,20 @@ def spending(n: int, seed: int) -> None:
     print(f"  mean change with the subsidy {law.cate(rows).mean(axis=0).round(3)}")
 
 
-def main() -> None:
+def main(words: list[str] | None = None) -> int:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--n", type=int, default=2000, help="markets and households")
     options.add_argument("--tax", type=float, default=0.2, help="rate of the tax (default 0.2)")
     options.add_argument("--random-state", type=int, default=0)
-    args = options.parse_args()
+    args = options.parse_args(words)
+    return told(lambda: run(args))
+
+
+def run(args: argparse.Namespace) -> None:
+    """Both examples, one after the other."""
     tax(args.n, args.tax, args.random_state)
     spending(args.n // 2, args.random_state)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -16,10 +16,11 @@ import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
+from in_words import results_folder, told
 from policy_cohorts import cohort_fits
 from policy_data import POLICIES, Policy, load
 
-from causal_ddpm.core.errors import CausalDDPMError, DataError
+from causal_ddpm.core.errors import DataError
 from causal_ddpm.evaluation.panel.analysis import PanelAnalysis, analyse_panel
 from causal_ddpm.evaluation.provenance import Source
 from causal_ddpm.report import displays, panel_prose
@@ -36,24 +37,18 @@ def main(words: list[str] | None = None) -> int:
     options.add_argument("--out", type=Path, help="folder, results/POLICY by default")
     options.add_argument("--random-state", type=int, default=0)
     args = options.parse_args(words)
-    try:
-        run(args)
-    except CausalDDPMError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return told(lambda: run(args))
 
 
 def run(args: argparse.Namespace) -> None:
     policy = POLICIES[args.policy]
     _check_region(policy, args.region)
+    folder = results_folder(args.out or Path("results") / args.policy)
     panel, source = load(policy, args.data)
     print(f"{policy.question}\n\n{panel}\n")
     told = Source(source, policy.unit)
     analysis = analyse_panel(panel, source=told, random_state=args.random_state)
     say(policy, analysis)
-    folder = args.out or Path("results") / args.policy
-    folder.mkdir(parents=True, exist_ok=True)
     write(analysis, folder)
     if len(panel.cohorts) > 1:
         fits = cohort_fits(panel, analysis.effect.by_cohort, args.random_state)

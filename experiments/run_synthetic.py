@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from in_words import results_folder, told
 from study_page import HeatMap, texts_of, write_page
 from synthetic_cases import CASES, LEVEL, METHODS, expected_seconds, plan, row
 
@@ -53,7 +54,13 @@ SUMMARY = [
 
 def main(words: list[str] | None = None) -> int:
     args = _options().parse_args(words)
+    return told(lambda: run(args))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compute what is missing, say who copes, write it."""
     print(f"{QUESTION}\n")
+    results_folder(args.out)
     study = Study(
         "synthetic", row, plan(args.quick, args.times), args.studies, any_version=args.any_version
     )

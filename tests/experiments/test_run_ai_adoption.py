@@ -47,7 +47,8 @@ def firms(tmp_path):
         (["--parts", "panel", "--panel", "firms.csv"], "has no column 'quarter'"),
         (["--parts", "wages"], "some of firms, panel"),
         (["--parts", "metr", "--real", "nowhere"], "there is no folder 'nowhere'"),
-        (["--out", "firms.csv"], "'firms.csv' is a file"),
+        (["--out", "firms.csv"], "the folder 'firms.csv' cannot be made (File exists)"),
+        (["--data", "firms.csv", "--groups", "size"], "--groups names 'size'"),
     ],
 )
 def test_bad_input_gets_a_sentence(script, firms, capsys, words, sentence):

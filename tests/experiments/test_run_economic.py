@@ -39,3 +39,9 @@ def test_an_unknown_method_is_one_sentence(script, tmp_path, capsys):
     code = script.main(["--data", "card", "--methods", "olss", "--out", str(tmp_path)])
     assert code == 2
     assert "there is no method 'olss'" in capsys.readouterr().err
+
+
+def test_results_need_a_folder(script, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert script.main(["--data", "card", "--out", str(tmp_path / "file")]) == 2
+    assert "cannot be made (File exists)" in capsys.readouterr().err

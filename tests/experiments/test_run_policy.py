@@ -101,6 +101,14 @@ def test_the_wrong_region_is_refused(policies, capsys):
     assert "the region is 'Texas'; expected 'California'" in capsys.readouterr().err
 
 
+def test_results_that_cannot_be_written_are_refused_before_the_work(policies, tmp_path, capsys):
+    import run_policy
+
+    (tmp_path / "file").touch()
+    assert run_policy.main(["--policy", "smoking_tax", "--out", str(tmp_path / "file")]) == 2
+    assert "cannot be made (File exists); expected the name of a folder" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_it_goes_from_a_file_to_the_report(root, basque, tmp_path):
     pytest.importorskip("diff_diff")

@@ -141,3 +141,8 @@ def test_from_the_command_line(script, tmp_path, capsys, monkeypatch):
     assert "confounded, curved (gauss, n = 500)" in first
     assert script.main(words) == 0
     assert "4 of 4 rows are there; about 0 CPU-minutes to go" in capsys.readouterr().out
+
+
+def test_no_draws_are_one_sentence(script, tmp_path, capsys):
+    assert script.main(["--times", "0", "--out", str(tmp_path / "out")]) == 2
+    assert "the study has no specifications" in capsys.readouterr().err

@@ -42,6 +42,12 @@ def test_display_holds_the_numbers_of_the_record(comparison):
     assert names[:2] == ["weighted median", "benchmark"]
 
 
+def test_one_method_alone_has_no_legend():
+    rows = pd.DataFrame({"method": ["a"], "value": [1.0], "ci_low": [0.5], "ci_high": [1.5],
+                         "kind": ["votes"], "agrees": [True]})  # fmt: skip
+    assert drawn(MethodForestDisplay(rows, None, None, "effect")).get_legend() is None
+
+
 def test_a_method_that_exploded_does_not_flatten_the_others():
     rows = pd.DataFrame(
         {

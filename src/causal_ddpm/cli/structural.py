@@ -48,7 +48,7 @@ def refuse_options(given: Mapping[str, bool]) -> None:
     """
     for option in (name for name, was_given in given.items() if was_given):
         raise DataError(
-            f"{option} was asked for", "a dose with --instrument without it",
+            f"{option} was asked for", f"no {option} for a dose with --instrument",
             "A structural curve gives its slope, sets, --json and --report.",
         )  # fmt: skip
 

@@ -95,8 +95,9 @@ def y_title(ax: "Axes", text: str) -> None:
 
 
 def legend_above(ax: "Axes") -> None:
-    """The legend in one line above the upper right corner."""
-    ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2, ncols=3)
+    """The legend in one line above the upper right corner, if anything has a label."""
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2, ncols=3)
 
 
 def corner_label(ax: "Axes", text: str, colour: str, top: bool) -> None:
