@@ -22,6 +22,15 @@ from causal_ddpm.core.errors import DataError
 MIN_ROWS = 40
 """Below this many rows no cross-fitted effect is worth reporting."""
 
+SMALLEST, LARGEST = 1e-100, 1e100
+"""The largest number of a column in size lies between these: squares beyond are out of range."""
+
+_WEIGHTS = (1e-30, 1e30)
+"""The same of weights, which some learners hold in single precision."""
+
+_MOST_ROWS = 1e15
+"""Frequency weights stand for no more rows than can be counted exactly."""
+
 _DATE = re.compile(r"\s*(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})([ T].*)?$")
 """2020-01-31, 31.1.2020 or 1/31/20, with or without a time."""
 
@@ -36,8 +45,16 @@ def shown(values: Iterable[Any], limit: int = 5) -> str:
     return text + (f", ... ({len(items):,} in all)" if len(items) > limit else "")
 
 
-def check_columns(available: Sequence[str], wanted: Sequence[str]) -> None:
-    """Refuse duplicate names in the file, unknown names, and one column in two roles."""
+def check_columns(available: Sequence[str], wanted: Sequence[Any]) -> None:
+    """Refuse duplicate or unknown names, names that are no texts, one column in two roles."""
+    for name in wanted:
+        if not isinstance(name, str):
+            raise DataError(
+                f"a role is given as a {type(name).__name__}",
+                "the name of a column, a text",
+                "Add values to the frame as a column first; numbers as names: "
+                "df.columns = df.columns.astype(str).",
+            )
     twice = [name for name, count in Counter(available).items() if count > 1]
     if twice:
         raise DataError(
@@ -161,6 +178,7 @@ def finite_outcome(series: nw.Series[Any]) -> NDArray[np.float64]:
             "Drop those rows or find out why they are missing.",
             column=series.name,
         )
+    refuse_size(y, "outcome", series.name)
     if np.ptp(y) == 0:
         raise DataError(
             f"the outcome is constant (always {y[0]:g})",
@@ -168,6 +186,31 @@ def finite_outcome(series: nw.Series[Any]) -> NDArray[np.float64]:
             column=series.name,
         )
     return y
+
+
+def refuse_size(
+    values: NDArray[np.float64],
+    role: str,
+    column: str,
+    low: float = SMALLEST,
+    high: float = LARGEST,
+) -> None:
+    """Refuse numbers, NaN where missing, whose squares are out of a computer's range.
+
+    Raises
+    ------
+    DataError
+        If the largest in size is beyond ``high`` or, unless all are zero, below ``low``.
+    """
+    largest = float(np.abs(values[~np.isnan(values)]).max(initial=0.0))
+    if largest == 0 or low < largest < high:
+        return
+    raise DataError(
+        f"the largest {role} is {largest:.3g} in size",
+        f"one between {low:.0e} and {high:.0e}",
+        f"Measure the {role} in another unit, or look for codes that stand for missing values.",
+        column=column,
+    )
 
 
 def positive_weights(series: nw.Series[Any], frequency: bool) -> NDArray[np.float64]:
@@ -179,6 +222,14 @@ def positive_weights(series: nw.Series[Any], frequency: bool) -> NDArray[np.floa
             "finite non-negative weights",
             column=series.name,
         )
+    if frequency and w.sum() > _MOST_ROWS:
+        raise DataError(
+            f"the weights stand for {w.sum():.3g} rows",
+            f"{_MOST_ROWS:.0e} at most",
+            "Use weights_type='sampling' for survey weights.",
+            column=series.name,
+        )
+    refuse_size(w, "weight", series.name, *_WEIGHTS)
     if frequency and not np.array_equal(w, np.round(w)):
         raise DataError(
             "frequency weights are not whole numbers",
@@ -215,8 +266,10 @@ def confounder_column(series: nw.Series[Any]) -> Column:
     if dtype == nw.Boolean:
         return Column(name, "boolean")
     if dtype.is_numeric():
-        if np.isinf(as_float(series, "numbers")).any():
+        values = as_float(series, "numbers")
+        if np.isinf(values).any():
             raise DataError("the confounder has infinite values", "finite numbers", column=name)
+        refuse_size(values, "confounder", name, low=0.0)
         return Column(name, "numeric")
     if dtype in (nw.String, nw.Categorical, nw.Enum) or dtype == nw.Object:
         return _category_column(series)
@@ -335,8 +388,10 @@ _WRITTEN_NUMBER = re.compile(r"\s*[^\w\s.,+-]?\s*[+-]?[^\w\s.,+-]?\d[\d., ]*\s*\
 
 
 def _number_hint(example: str | None) -> str:
-    """What to do about a text where a number should be."""
-    if example is not None and _WRITTEN_NUMBER.fullmatch(example):
+    """What to do about a text where a number should be; without one all entries are numbers."""
+    if example is None:
+        return "Store it as numbers, for example df[column].astype(float)."
+    if _WRITTEN_NUMBER.fullmatch(example):
         return (
             "Write plain numbers, such as 1234.5: no thousands separators, no decimal commas, no "
             "currency or percent signs."

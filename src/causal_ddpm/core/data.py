@@ -112,14 +112,12 @@ class CausalData:
         outcome_kind: AskedKind = "auto",
         instrument: str | None = None,
     ):
-        treatments = [treatment] if isinstance(treatment, str) else list(treatment)
-        if isinstance(confounders, str):
-            confounders = [confounders]
+        treatments, confounders = _names(treatment, "treatment"), _names(confounders, "confounders")
         extra = [name for name in (weights, clusters, unit_id, instrument) if name is not None]
         frame = frame_with(df, [*treatments, outcome, *confounders, *extra])
         if weights_type not in ("sampling", "frequency"):
             raise DataError(f"weights_type is {weights_type!r}", "'sampling' or 'frequency'")
-        if not len(confounders):
+        if not confounders:
             raise DataError(
                 "no confounders were given",
                 "at least one column",
@@ -253,6 +251,35 @@ class CausalData:
         return f"mean {y1.mean():.4g} treated, {y0.mean():.4g} untreated"
 
 
+def _names(given: Any, role: str) -> list[Any]:
+    """Names of one column or of several, in a list."""
+    if isinstance(given, str):
+        return [given]
+    try:
+        return list(given)
+    except TypeError:
+        raise DataError(
+            f"{role} is {given!r}",
+            "the name of a column, or several in a list",
+            "Numbers as names: df.columns = df.columns.astype(str).",
+        ) from None
+
+
+def require_data(data: object) -> None:
+    """Refuse what is no :class:`CausalData`.
+
+    Raises
+    ------
+    DataError
+    """
+    if not isinstance(data, CausalData):
+        raise DataError(
+            f"the data are a {type(data).__name__}",
+            "CausalData",
+            "Wrap the frame: CausalData(df, treatment=..., outcome=..., confounders=[...]).",
+        )
+
+
 def read_covariates(frame: Any, columns: Sequence[Column]) -> Covariates:
     """Read confounders of a frame under a known schema.
 
@@ -306,13 +333,14 @@ def _covariates_from_array(x: ArrayLike, columns: Sequence[Column]) -> Covariate
 
 def frame_with(df: Any, wanted: Sequence[str]) -> nw.DataFrame[Any]:
     """A frame of any library, once it has the columns; refuses what is no frame."""
-    try:
-        names = list(df.column_names) if hasattr(df, "column_names") else list(df.columns)
-    except AttributeError:
+    lazy = hasattr(df, "collect")
+    names = None if lazy else getattr(df, "column_names", getattr(df, "columns", None))
+    if names is None:
         raise DataError(
             f"the data are a {type(df).__name__}",
             "a pandas, polars or pyarrow frame",
-            "Read the file with pandas.read_csv first.",
-        ) from None
-    checks.check_columns(names, wanted)
-    return nw.from_native(df, eager_only=True)
+            "Collect it first: df.collect()." if lazy else "Read the file with pandas.read_csv.",
+        )
+    checks.check_columns(list(names), wanted)
+    table: nw.DataFrame[Any] = nw.from_native(df, eager_only=True)
+    return table

@@ -23,9 +23,6 @@ Reversals = Literal["refuse", "keep_treated", "drop_after"]
 
 REVERSALS = ("refuse", "keep_treated", "drop_after")
 
-TINY, HUGE = 1e-100, 1e100
-"""The largest outcome in size lies between these: beyond them squares leave a computer's range."""
-
 _NEVER_WORDS = ("", "0", "never", "inf")
 
 
@@ -58,7 +55,7 @@ def outcome_of_rows(series: nw.Series[Any]) -> Array:
     known = y[~np.isnan(y)]
     if not len(known):
         raise DataError("every outcome is missing", "observed outcomes", column=series.name)
-    _refuse_scale(float(np.abs(known).max()), series.name)
+    checks.refuse_size(known, "outcome", series.name)
     if np.ptp(known) == 0:
         raise DataError(
             f"the outcome is constant (always {known[0]:g})",
@@ -68,23 +65,12 @@ def outcome_of_rows(series: nw.Series[Any]) -> Array:
     return y
 
 
-def _refuse_scale(largest: float, column: str) -> None:
-    """Refuse outcomes whose squares are no numbers."""
-    if largest == 0 or TINY < largest < HUGE:
-        return
-    raise DataError(
-        f"the largest outcome is {largest:.3g} in size",
-        f"one between {TINY:.0e} and {HUGE:.0e}",
-        "Measure the outcome in another unit, or look for codes that stand for missing values.",
-        column=column,
-    )
-
-
 def covariate_of_rows(series: nw.Series[Any], needed: NDArray[np.bool_]) -> Array:
     """A numeric covariate; refuses values that are missing where ``needed``, or infinite."""
     x = checks.as_float(series, "numbers or true/false; make a column of 0/1 of each category")
     if np.isinf(x).any():
         raise DataError("the covariate has infinite values", "finite numbers", column=series.name)
+    checks.refuse_size(x, "covariate", series.name, low=0.0)
     missing = int((np.isnan(x) & needed).sum())
     if missing:
         raise DataError(

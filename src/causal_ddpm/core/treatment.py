@@ -326,6 +326,7 @@ def _finite(series: nw.Series[Any]) -> NDArray[np.float64]:
     bad = int((~np.isfinite(doses)).sum())
     if bad:
         raise checks.missing_treatment(bad, len(doses), series.name)
+    checks.refuse_size(doses, "dose", series.name)
     return doses
 
 

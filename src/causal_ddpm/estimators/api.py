@@ -11,13 +11,13 @@ the correlations between entries are those of the averaged influence values (or 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from causal_ddpm.core.data import CausalData
+from causal_ddpm.core.data import CausalData, require_data
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.estimand import Estimand
 from causal_ddpm.core.estimate import Estimate, influence_covariance, refuse_synthetic
@@ -28,6 +28,7 @@ from causal_ddpm.estimators import needs
 from causal_ddpm.estimators.inference import CATEGORIES, Sampling
 from causal_ddpm.estimators.registry import estimator_for
 from causal_ddpm.estimators.scores import Array
+from causal_ddpm.nuisance.crossfit import check_nuisances
 
 
 def estimate_effects(  # noqa: PLR0913 - the public door, all but two have defaults
@@ -180,12 +181,7 @@ def estimate_with(
     """
     wanted = _checked(data, estimands, level)
     needs.check_needs(wanted, nuisances)
-    if nuisances.fingerprint != data.fingerprint:
-        raise DataError(
-            "the nuisances belong to other data (their fingerprints differ)",
-            "the rows, in the order, for which they were fitted",
-            "Run fit_nuisances on these data.",
-        )
+    check_nuisances(data, nuisances)
     estimates = [estimator_for(e, random_state).estimate(data, nuisances, level) for e in wanted]
     issue_warnings(estimates)
     return estimates
@@ -251,20 +247,17 @@ def _within(progress: Progress, k: int, n_parts: int, upto: float) -> Progress:
     return shown
 
 
-def _checked(
-    data: CausalData, estimands: Estimand | Sequence[Estimand], level: float
-) -> list[Estimand]:
+def _checked(data: CausalData, estimands: Any, level: float) -> list[Estimand]:
     """Refuse what can be refused before any model is fitted."""
-    if not isinstance(data, CausalData):
-        raise DataError(
-            f"the data are a {type(data).__name__}",
-            "CausalData",
-            "Wrap the frame: CausalData(df, treatment=..., outcome=..., confounders=[...]).",
-        )
+    require_data(data)
     refuse_synthetic(data.n_synthetic)
     data.outcome_schema.check_order(data.outcome_name)
     if not 0.0 < level < 1.0:
         raise DataError(f"the confidence level is {level}", "a number between 0 and 1, e.g. 0.95")
+    if not isinstance(estimands, Estimand | Iterable) or isinstance(estimands, str):
+        raise DataError(
+            f"{estimands!r} was given", "an estimand such as ATE(), or several in a list"
+        )
     wanted = [estimands] if isinstance(estimands, Estimand) else list(estimands)
     if not wanted:
         raise DataError("no estimand was given", "at least one, such as ATE()")

@@ -102,7 +102,7 @@ def _line(y: Array, mu: Array, v: Array, sampling: Sampling) -> tuple[float, flo
     x = mu - centre
     spread = float(weight @ x**2)
     level = float(weight @ y / total)
-    flat = spread <= 1e-12 * total * (1 + centre**2)
+    flat = spread <= 1e-12 * float(weight @ (y**2 + mu**2))
     slope = 1.0 if flat else float(weight @ (x * (y - level))) / spread
     per_weight = v * (1 / total + (0.0 if flat else x**2 / spread))
     return level - slope * centre, slope, _of_units(per_weight, sampling)

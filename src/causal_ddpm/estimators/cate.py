@@ -31,8 +31,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from causal_ddpm.core.data import CausalData
-from causal_ddpm.core.errors import DataError
+from causal_ddpm.core.data import CausalData, require_data
 from causal_ddpm.core.estimand import BLP
 from causal_ddpm.core.estimate import refuse_synthetic
 from causal_ddpm.core.progress import Progress, silent
@@ -40,7 +39,7 @@ from causal_ddpm.core.random import Seed
 from causal_ddpm.estimators.effect_scores import EffectScores, centred_in_folds, effect_line
 from causal_ddpm.estimators.inference import Sampling
 from causal_ddpm.estimators.scores import Array
-from causal_ddpm.nuisance.crossfit import Nuisances, fit_nuisances
+from causal_ddpm.nuisance.crossfit import Nuisances, check_nuisances, fit_nuisances
 
 BELIEVED_BEYOND = 2.0
 """Standard errors from which on a departure from calibration is believed."""
@@ -160,16 +159,12 @@ def conditional_effects(
     OverlapError
         If the arms cannot be compared.
     """
+    require_data(data)
     refuse_synthetic(data.n_synthetic)
     BLP().check_treatment(data.treatment_schema)
     if nuisances is None:
         nuisances = fit_nuisances(data, random_state=random_state, n_jobs=n_jobs, progress=progress)
-    if nuisances.fingerprint != data.fingerprint:
-        raise DataError(
-            "the nuisances belong to other data (their fingerprints differ)",
-            "the rows, in the order, for which they were fitted",
-            "Run fit_nuisances on these data.",
-        )
+    check_nuisances(data, nuisances)
     scored = EffectScores.of(BLP(), data, nuisances, calibrated=False)
     effect, shift, slope = recalibrated(scored)
     return ConditionalEffects(

@@ -44,12 +44,12 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from causal_ddpm.core.covariates import Column, Covariates
-from causal_ddpm.core.data import CausalData, read_covariates
+from causal_ddpm.core.data import CausalData, read_covariates, require_data
 from causal_ddpm.core.errors import DataError, NotCalibratedWarning
 from causal_ddpm.core.estimate import refuse_synthetic
 from causal_ddpm.core.random import Seed
 from causal_ddpm.estimators.scores import Array
-from causal_ddpm.nuisance.crossfit import Nuisances
+from causal_ddpm.nuisance.crossfit import Nuisances, check_nuisances
 from causal_ddpm.nuisance.encoding import Encoder, FittedEncoder
 from causal_ddpm.nuisance.replicates import EffectReplicates, fit_replicates
 
@@ -222,18 +222,19 @@ def conditional_intervals(
         For data of a kind for which coverage was not shown: few rows, many folds, clusters,
         outcomes that are not continuous.
     """
+    require_data(data)
     refuse_synthetic(data.n_synthetic)
     _normal(level)
     if cover not in get_args(Cover):
         raise DataError(f"cover is {cover!r}", " or ".join(map(repr, get_args(Cover))))
     if replicates is None:
         replicates = fit_replicates(data, nuisances, random_state=random_state, n_jobs=n_jobs)
-    for what, found in (("nuisances", nuisances), ("replicates", replicates)):
-        if found.fingerprint != data.fingerprint:
-            raise DataError(
-                f"the {what} belong to other data (their fingerprints differ)",
-                "the rows, in the order, for which they were fitted",
-            )
+    check_nuisances(data, nuisances)
+    if replicates.fingerprint != data.fingerprint:
+        raise DataError(
+            "the replicates belong to other data (their fingerprints differ)",
+            "the rows, in the order, for which they were fitted",
+        )
     own = nuisances.mean[:, 1] - nuisances.mean[:, 0] if effect is None else effect
     t = np.asarray(own, dtype=float)
     if t.shape != (data.n,) or not np.isfinite(t).all():

@@ -41,7 +41,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from causal_ddpm.core.data import CausalData
+from causal_ddpm.core.data import CausalData, require_data
 from causal_ddpm.core.discrete import RowLaw
 from causal_ddpm.core.errors import DataError, NotCalibratedWarning, OverlapWarning
 from causal_ddpm.core.estimate import refuse_synthetic
@@ -50,7 +50,7 @@ from causal_ddpm.core.random import Seed, stream
 from causal_ddpm.core.treatment import require_binary
 from causal_ddpm.estimators.inference import Sampling
 from causal_ddpm.estimators.scores import Array, clip_bound
-from causal_ddpm.nuisance.crossfit import Nuisances
+from causal_ddpm.nuisance.crossfit import Nuisances, check_nuisances
 
 
 class NewRowsLaw(Protocol):
@@ -333,21 +333,11 @@ def _told(notes: list[tuple[type[Warning], str]]) -> tuple[str, ...]:
 
 
 def _checked(data: CausalData, nuisances: Nuisances, level: float) -> tuple[RowLaw, ...]:
+    require_data(data)
     refuse_synthetic(data.n_synthetic)
     require_binary(data.treatment_schema, "effects on single units")
     data.outcome_schema.check_order(data.outcome_name)
     if not 0.0 < level < 1.0:
         raise DataError(f"the confidence level is {level}", "a number between 0 and 1, e.g. 0.95")
-    if nuisances.fingerprint != data.fingerprint:
-        raise DataError(
-            "the nuisances belong to other data (their fingerprints differ)",
-            "the rows, in the order, for which they were fitted",
-            "Run fit_nuisances on these data.",
-        )
-    if nuisances.laws is None:
-        raise DataError(
-            f"the outcome model ({nuisances.method}) learned means only",
-            "a model of the whole law of the outcome",
-            "Use PotentialOutcomeModel(), the default outcome model.",
-        )
-    return nuisances.laws
+    check_nuisances(data, nuisances)
+    return nuisances.known_laws()

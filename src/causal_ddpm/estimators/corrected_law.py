@@ -34,7 +34,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causal_ddpm.core.data import CausalData
-from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.estimand import Estimand
 from causal_ddpm.core.random import Seed, stream
 from causal_ddpm.estimators import scores
@@ -271,12 +270,7 @@ def score_laws(estimand: Estimand, data: CausalData, nuisances: Nuisances) -> Sc
     OverlapError
         If no row can speak to the estimand.
     """
-    if nuisances.laws is None:
-        raise DataError(
-            f"the outcome model ({nuisances.method}) learned means only",
-            f"a model of the whole law of the outcome for the {estimand.name}",
-            "Use PotentialOutcomeModel(), the default outcome model.",
-        )
+    nuisances.known_laws(f"the {estimand.name}")
     estimand.check_treatment(data.treatment_schema)
     sampling = Sampling.of(data)
     d, e = data.treatment, nuisances.propensity

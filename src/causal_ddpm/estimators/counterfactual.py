@@ -31,7 +31,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from causal_ddpm.core.data import CausalData
+from causal_ddpm.core.data import CausalData, require_data
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.estimand import Estimand, Group
 from causal_ddpm.core.estimate import Estimate, refuse_synthetic
@@ -40,7 +40,7 @@ from causal_ddpm.estimators.coupling import coupled_effects
 from causal_ddpm.estimators.inference import CATEGORIES, Note, Result, Sampling, build_estimate
 from causal_ddpm.estimators.overlap import check_overlap
 from causal_ddpm.estimators.scores import Array
-from causal_ddpm.nuisance.crossfit import Nuisances
+from causal_ddpm.nuisance.crossfit import Nuisances, check_nuisances
 
 N_EFFECTS = 81
 N_CORRELATIONS = 21
@@ -298,20 +298,11 @@ def _checked(
     levels: Sequence[float] | ArrayLike,
 ) -> tuple[Array, Array]:
     """Correlations, ascending, and levels of the quantiles."""
+    require_data(data)
     refuse_synthetic(data.n_synthetic)
     data.outcome_schema.check_order(data.outcome_name)
-    if nuisances.fingerprint != data.fingerprint:
-        raise DataError(
-            "the nuisances belong to other data (their fingerprints differ)",
-            "the rows, in the order, for which they were fitted",
-            "Run fit_nuisances on these data.",
-        )
-    if nuisances.laws is None:
-        raise DataError(
-            f"the outcome model ({nuisances.method}) learned means only",
-            "a model of the whole law of the outcome",
-            "Use PotentialOutcomeModel(), the default outcome model.",
-        )
+    check_nuisances(data, nuisances)
+    nuisances.known_laws()
     grid = np.linspace(-1, 1, N_CORRELATIONS) if correlations is None else correlations
     rho = np.unique(np.asarray(grid, dtype=float))
     if not rho.size or not (np.abs(rho) <= 1).all():

@@ -240,7 +240,7 @@ def stretch_of_folds(
 def differ(centred: Array, psi: Array, w: Array) -> bool:
     """Whether predictions, centred in their folds, differ by more than rounding."""
     scale = float(np.sqrt(w @ centred**2 / w.sum()))
-    return scale > 1e-12 * max(1.0, float(np.abs(psi).max()))
+    return scale > 1e-12 * float(np.abs(psi).max())
 
 
 def group_means(

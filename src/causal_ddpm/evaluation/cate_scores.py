@@ -38,7 +38,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from causal_ddpm.core.data import CausalData
+from causal_ddpm.core.data import CausalData, require_data
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.estimand import Estimand
 from causal_ddpm.core.estimate import EffectCurve, Estimate, refuse_synthetic
@@ -48,7 +48,7 @@ from causal_ddpm.estimators.groups import effect_groups
 from causal_ddpm.estimators.inference import Result, build_estimate
 from causal_ddpm.estimators.ranking import RANK_WEIGHTS, Ranking, rank_weighted
 from causal_ddpm.estimators.scores import Array
-from causal_ddpm.nuisance.crossfit import Nuisances
+from causal_ddpm.nuisance.crossfit import Nuisances, check_nuisances
 
 SCORE_LABELS = ("R2", "gain", "AUTOC", "Qini")
 SHARES = tuple(np.round(np.arange(0.05, 1.0, 0.05), 2).tolist())
@@ -154,12 +154,9 @@ def score_effects(
     OverlapError
         If the arms cannot be compared.
     """
+    require_data(data)
     refuse_synthetic(data.n_synthetic)
-    if nuisances.fingerprint != data.fingerprint:
-        raise DataError(
-            "the nuisances belong to other data (their fingerprints differ)",
-            "the rows, in the order, for which they were fitted",
-        )
+    check_nuisances(data, nuisances)
     grid = _checked_shares(shares)
     scored = EffectScores.of(ScoreOfEffects(), data, nuisances, calibrated=False)
     t, strata = _judged(data, nuisances, effects)

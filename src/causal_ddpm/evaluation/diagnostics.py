@@ -38,7 +38,7 @@ from causal_ddpm.core.treatment import require_binary
 from causal_ddpm.estimators import scores
 from causal_ddpm.estimators.inference import ARM_WORDS, Sampling
 from causal_ddpm.estimators.overlap import Comparison, compare, separation
-from causal_ddpm.nuisance.crossfit import Nuisances
+from causal_ddpm.nuisance.crossfit import Nuisances, check_nuisances
 
 Array = NDArray[np.float64]
 BINS = 25
@@ -205,6 +205,7 @@ def overlap_report(data: CausalData, nuisances: Nuisances, n_bins: int = BINS) -
     n_bins : int
         Bins of the histogram.
     """
+    check_nuisances(data, nuisances)
     require_binary(data.treatment_schema, "the histogram of propensities")
     sampling = Sampling.of(data)
     d, w, e = data.treatment, data.weights, nuisances.propensity

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from causal_ddpm.core.data import CausalData
+from causal_ddpm.core.data import CausalData, require_data
 from causal_ddpm.core.discrete import RowLaw
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.progress import Progress, silent
@@ -77,13 +77,45 @@ class Nuisances:
         DataError
             If the outcome model learned means only.
         """
+        return self.known_laws()[arm].cdf(y)
+
+    def known_laws(self, use: str = "") -> tuple[RowLaw, ...]:
+        """The laws, one an arm; ``use`` says what for.
+
+        Raises
+        ------
+        DataError
+            If the outcome model learned means only.
+        """
         if self.laws is None:
             raise DataError(
-                "the outcome model has learned means only",
-                "a model of the whole law of the outcome",
-                "Use PotentialOutcomeModel() for quantiles and distributions.",
+                f"the outcome model ({self.method}) learned means only",
+                f"a model of the whole law of the outcome{' for ' if use else ''}{use}",
+                "Use PotentialOutcomeModel(), the default outcome model.",
             )
-        return self.laws[arm].cdf(y)
+        return self.laws
+
+
+def check_nuisances(data: CausalData, nuisances: Any) -> None:
+    """Refuse what is no data or no nuisances, and nuisances of other rows.
+
+    Raises
+    ------
+    DataError
+    """
+    require_data(data)
+    if not hasattr(nuisances, "fingerprint"):
+        raise DataError(
+            f"the nuisances are a {type(nuisances).__name__}",
+            "what fit_nuisances returns",
+            "Write: nuisances = fit_nuisances(data).",
+        )
+    if nuisances.fingerprint != data.fingerprint:
+        raise DataError(
+            "the nuisances belong to other data (their fingerprints differ)",
+            "the rows, in the order, for which they were fitted",
+            "Run fit_nuisances on these data.",
+        )
 
 
 def fit_nuisances(
@@ -120,8 +152,10 @@ def fit_nuisances(
     Raises
     ------
     DataError
-        If an arm is too small for the folds.
+        If an arm is too small for the folds, or a model is none.
     """
+    require_data(data)
+    _check_models(outcome_model, propensity_model)
     if outcome_model is None:
         from causal_ddpm.nuisance.outcome import PotentialOutcomeModel
 
@@ -149,6 +183,20 @@ def fit_nuisances(
         outcome_report=predictions.report,
         propensity_report=propensity_report,
     )
+
+
+def _check_models(outcome_model: Any, propensity_model: Any) -> None:
+    """Refuse models that cannot be cross-fitted: classes, and learners that are not wrapped."""
+    given = {"outcome_model": outcome_model, "propensity_model": propensity_model}
+    for role, model in given.items():
+        if isinstance(model, type):
+            hint = f"Pass an instance: {model.__name__}()."
+        elif model is None or callable(getattr(model, "cross_fit", None)):
+            continue
+        else:
+            wrapper = role.replace("_", " ").title().replace(" ", "")
+            hint = f"Wrap a scikit-learn learner: Learner{wrapper}({type(model).__name__}())."
+        raise DataError(f"{role} is {model!r:.60}", "a model with cross_fit", hint)
 
 
 def _default_propensity(data: CausalData) -> PropensityModel:

@@ -39,24 +39,27 @@ def draw_folds(data: CausalData, n_folds: int, random_state: Seed) -> NDArray[np
     ------
     DataError
         If an arm has fewer than ``2 * n_folds`` rows, or there are fewer than 5 clusters, fewer
-        clusters than folds, or an arm lives in fewer than three folds' worth of clusters.
+        clusters than folds, or an arm lives in fewer than three folds' worth of clusters, or of
+        rows with a positive weight.
 
     Warns
     -----
     SmallSampleWarning
         Below 30 clusters.
     """
-    if n_folds < 2:
-        raise DataError(f"n_folds is {n_folds}", "at least 2 folds")
+    if n_folds < 2 or n_folds != int(n_folds):
+        raise DataError(f"n_folds is {n_folds}", "a whole number, at least 2 folds")
+    n_folds = int(n_folds)
     check_arm_sizes(data, n_folds)
     rng = stream(random_state, "folds")
     strata = data.treatment_schema.strata(data.treatment)
     if data.clusters is None:
-        return stratified_folds(strata, n_folds, rng)
-    n_clusters = len(np.unique(data.clusters))
-    _check_clusters(n_clusters, n_folds)
-    folds = cluster_folds(strata, data.clusters, n_folds, rng)
-    _check_arms_spread(data, folds)
+        folds = stratified_folds(strata, n_folds, rng)
+    else:
+        _check_clusters(len(np.unique(data.clusters)), n_folds)
+        folds = cluster_folds(strata, data.clusters, n_folds, rng)
+        _check_arms_spread(data, folds, n_folds)
+    _check_weights_spread(data, folds, n_folds)
     return folds
 
 
@@ -133,10 +136,23 @@ def _rows_of_arms(data: CausalData) -> list[tuple[str, NDArray[np.bool_]]]:
     return [(name, data.treatment == a) for a, name in enumerate(names)]
 
 
-def _check_arms_spread(data: CausalData, folds: NDArray[np.int64]) -> None:
-    """Leaving out any two folds must leave rows of every arm."""
+def _check_weights_spread(data: CausalData, folds: NDArray[np.int64], n_folds: int) -> None:
+    """Leaving out folds must leave rows of every arm that have weight."""
     for name, rows in _rows_of_arms(data):
-        if len(np.unique(folds[rows])) < 3:
+        counted = rows & (data.weights > 0)
+        if len(np.unique(folds[counted])) < min(3, n_folds):
+            raise DataError(
+                f"only {int(counted.sum()):,} {name} rows have a positive weight",
+                f"{name} rows with weight in at least {min(3, n_folds)} folds",
+                "Drop rows of weight zero, and compare what is left of the arms by hand.",
+                column=data.weights_name,
+            )
+
+
+def _check_arms_spread(data: CausalData, folds: NDArray[np.int64], n_folds: int) -> None:
+    """Leaving out any two folds, or one of two, must leave rows of every arm."""
+    for name, rows in _rows_of_arms(data):
+        if len(np.unique(folds[rows])) < min(3, n_folds):
             raise DataError(
                 f"the {name} rows lie in too few clusters to be split",
                 f"{name} rows in at least three clusters",

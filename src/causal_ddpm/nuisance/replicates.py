@@ -33,7 +33,7 @@ from causal_ddpm.core.progress import Progress, silent
 from causal_ddpm.core.protocols import Array
 from causal_ddpm.core.random import Seed, integer_seed, seed_sequence
 from causal_ddpm.core.treatment import require_binary
-from causal_ddpm.nuisance.crossfit import Nuisances
+from causal_ddpm.nuisance.crossfit import Nuisances, check_nuisances
 from causal_ddpm.nuisance.location import Sample, fit_location
 from causal_ddpm.nuisance.outcome import sample_of
 from causal_ddpm.nuisance.stack import LocationStack, stack_weights
@@ -117,12 +117,7 @@ def fit_replicates(
 
 
 def _check_nuisances(data: CausalData, nuisances: Nuisances) -> None:
-    if nuisances.fingerprint != data.fingerprint:
-        raise DataError(
-            "the nuisances belong to other data (their fingerprints differ)",
-            "the rows, in the order, for which they were fitted",
-            "Run fit_nuisances on these data.",
-        )
+    check_nuisances(data, nuisances)
     if nuisances.n_folds < MIN_FOLDS:
         raise DataError(
             f"the nuisances have {nuisances.n_folds} folds",

@@ -157,7 +157,7 @@ def marginal_bounds(
     grid = np.unique(np.array([1.0, *lambdas], dtype=float))
     if not np.isfinite(grid).all() or grid[0] < 1.0:
         raise DataError(f"the values of Lambda are {list(lambdas)}", "finite numbers of at least 1")
-    laws_of(nuisances)
+    nuisances.known_laws("bounds under the marginal sensitivity model")
     group, level = group_of(estimate), estimate.level
     low, high = estimate.interval()
     critical = (high - low) / 2 / float(estimate.std_error)
@@ -218,7 +218,7 @@ def _others(
 ) -> Array:
     """T of the module page: the extreme mean of Y(arm) over units that took the other arm."""
     d, y = data.treatment, data.outcome
-    law = laws_of(nuisances)[arm]
+    law = nuisances.known_laws()[arm]
     tau = strength / (1 + strength)
     q = law.quantile([tau if sign > 0 else 1 - tau])[:, 0]
     share = 1 / strength
@@ -230,23 +230,6 @@ def _others(
     )
     odds = omega - 1 if group == "all" else omega
     return np.where(d == arm, odds * (h - rho), rho)
-
-
-def laws_of(nuisances: Nuisances) -> tuple[RowLaw, ...]:
-    """The laws of the outcome by arm.
-
-    Raises
-    ------
-    DataError
-        If the outcome model learned means only.
-    """
-    if nuisances.laws is None:
-        raise DataError(
-            "the outcome model has learned means only",
-            "a model of the whole law of the outcome",
-            "Use PotentialOutcomeModel() for bounds under the marginal sensitivity model.",
-        )
-    return nuisances.laws
 
 
 def tail_mean(law: RowLaw, tau: float, sign: int) -> Array:
