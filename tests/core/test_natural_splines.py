@@ -37,3 +37,9 @@ def test_refusals():
         NaturalSplines.of(DOSE, 0)
     with pytest.raises(DataError, match="2 distinct values"):
         NaturalSplines.of(np.repeat([0.0, 1.0], 50), 3)
+
+
+def test_curvatures_are_derivatives_of_slopes():
+    basis, h, d = NaturalSplines.of(DOSE, 4), 1e-6, np.linspace(-3, 3, 60)
+    numeric = (basis.slope(d + h) - basis.slope(d - h)) / (2 * h)
+    np.testing.assert_allclose(basis.curvature(d), numeric, atol=1e-6)

@@ -85,8 +85,11 @@ def test_an_oracle_first_stage_is_the_formula_by_hand():
     difference = found.difference(-1, 1)
     assert difference.value == pytest.approx(L @ beta, rel=1e-10)
     assert difference.std_error == pytest.approx(np.sqrt((score**2).sum() * 3000 / 2999), rel=1e-10)
-    level = drawn.data.outcome.mean() + (basis(np.zeros(1)) - basis(drawn.data.dose).mean(0)) @ beta
-    np.testing.assert_allclose(found.value(0.0), level, rtol=1e-10)
+
+
+def test_the_mean_of_the_curve_over_the_rows_is_the_mean_outcome():
+    found = fitted(HUMP)
+    assert found.value(found.data.dose).mean() == pytest.approx(found.data.outcome.mean())
 
 
 def test_with_an_oracle_the_curve_is_found_and_a_line_is_not():
@@ -160,9 +163,7 @@ def test_the_curve_has_no_interval_and_functionals_have():
     slope = found.average_slope()
     assert slope.std_error > 0
     middle = found.functional([0.0], [1.0], derivative=True)
-    assert middle.value == pytest.approx(
-        (found.value(0.001) - found.value(-0.001))[0] / 0.002, rel=1e-4
-    )
+    assert middle.value == pytest.approx(found.difference(-0.001, 0.001).value / 0.002, rel=1e-4)
     assert found.first_stage["chosen"].sum() == 1
     assert found.difference(-1, 1).value in found.anderson_rubin(-1, 1)
     assert "no valid interval" in repr(found)

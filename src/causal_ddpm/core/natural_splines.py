@@ -73,6 +73,11 @@ class NaturalSplines:
         squares = 3 * self._parts(np.asarray(d, dtype=float), 2)
         return np.column_stack([np.ones(len(d)), squares[:, :-1] - squares[:, -1:]])
 
+    def curvature(self, d: Array) -> Array:
+        """Second derivatives at doses (m,), shape (m, K)."""
+        lines = 6 * self._parts(np.asarray(d, dtype=float), 1)
+        return np.column_stack([np.zeros(len(d)), lines[:, :-1] - lines[:, -1:]])
+
     def _parts(self, d: Array, power: int) -> Array:
         """c_k for k < K with cubes replaced by another power, shape (m, K)."""
         t = np.asarray(self.knots)

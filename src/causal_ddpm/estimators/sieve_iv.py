@@ -25,11 +25,15 @@ in any loss, and choosing by one made intervals too narrow (in simulations with 
 the 95 % interval of a difference covered .57 to .78). Taken are as many terms as the instruments
 tell apart, K the largest with
 
-    F_K = least eigenvalue of Omega^-1 B'P_W B >= 10,    Omega = B'(I - P_W) B / (n - K),
+    F_K = least eigenvalue of Omega^-1 B'P_W B >= 4,    Omega = B'(I - P_W) B / (n - K),
 
-the strength of the weakest direction of b(D), out of fold (Cragg and Donald 1993; ten after Staiger
-and Stock 1997; Chen, Christensen and Kankanala 2024 bound the dimension of a sieve by the same
-singular values). One term is always taken, with a warning where F is below ten.
+the strength of the weakest direction of b(D), out of fold (Cragg and Donald 1993; Chen, Christensen
+and Kankanala 2024 bound the dimension of a sieve by the same singular values). Four, a weakest
+direction of twice its standard error, and not the customary ten: with as many instruments as terms
+the estimate is nearly median-unbiased and its t test nearly right at such strengths (Angrist and
+Kolesar 2024), while a term left out is a bias of which no standard error knows. In simulations ten
+left intervals at .83 to .86, and curves no nearer. One term is always taken, with a warning where F
+is below ten (Staiger and Stock 1997).
 
 **Sets.** Anderson-Rubin tests ask whether U is related to the instruments *as they were given*,
 z - E[z | x], not to W: an instrument that was learnt from the doses of these rows is related to U
@@ -50,7 +54,10 @@ from causal_ddpm.estimators.scores import Array
 from causal_ddpm.nuisance.structural import StructuralNuisances
 
 WEAK_F = 10.0
-"""Strength below which a warning is due, and below which no term is added."""
+"""First-stage F below which a warning is due."""
+
+TELLING_F = 4.0
+"""Strength of the weakest direction below which no term is added."""
 
 _TINY = 1e-10
 
@@ -187,10 +194,10 @@ def robust_f(moments: Moments, sampling: Sampling) -> float:
 
 
 def most_terms(fits: Sequence[SieveFit]) -> SieveFit:
-    """The longest basis whose weakest direction is strong; the shortest where none is."""
-    strong = [fit for fit in fits if fit.strength >= WEAK_F]
+    """The longest basis whose weakest direction tells; the shortest where none does."""
+    telling = [fit for fit in fits if fit.strength >= TELLING_F]
     shortest = min(fits, key=lambda fit: fit.n_terms)
-    return max([shortest, *strong], key=lambda fit: fit.n_terms)
+    return max([shortest, *telling], key=lambda fit: fit.n_terms)
 
 
 def _centred(x: Array, w: Array) -> Array:

@@ -28,7 +28,14 @@ from causal_ddpm.core.random import Seed
 from causal_ddpm.estimators.api import issue_warnings
 from causal_ddpm.estimators.inference import Note
 from causal_ddpm.estimators.scores import Array
-from causal_ddpm.estimators.sieve_iv import WEAK_F, fit_sieve, moments_of, most_terms, robust_f
+from causal_ddpm.estimators.sieve_iv import (
+    TELLING_F,
+    WEAK_F,
+    fit_sieve,
+    moments_of,
+    most_terms,
+    robust_f,
+)
 from causal_ddpm.estimators.structural_record import StructuralCurve, sampling_of
 from causal_ddpm.nuisance.folds import FEW_CLUSTERS
 from causal_ddpm.nuisance.structural import StructuralNuisances, fit_structural_nuisances
@@ -136,10 +143,10 @@ def _notes(found: StructuralCurve) -> list[Note]:
             f"or the curve, {trusted}."
         )
         notes.append(Note(WeakInstrumentWarning, text))
-    elif weakest < WEAK_F:
+    elif weakest < TELLING_F:
         text = (
             f"Weak instrument for a curve of {found.n_terms} terms: F = "
-            f"{weakest:.1f} in its weakest direction, below {WEAK_F:.0f}; {trusted}."
+            f"{weakest:.1f} in its weakest direction, below {TELLING_F:.0f}; {trusted}."
         )
         notes.append(Note(WeakInstrumentWarning, text))
     if sampling.clusters is not None and sampling.n_independent < FEW_CLUSTERS:

@@ -19,6 +19,7 @@ from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.estimate import Estimate
 from causal_ddpm.core.instrument_data import InstrumentData
 from causal_ddpm.core.natural_splines import NaturalSplines
+from causal_ddpm.estimators.curve_smoothing import smoothed
 from causal_ddpm.estimators.inference import Note, Sampling
 from causal_ddpm.estimators.scores import Array
 from causal_ddpm.estimators.sieve_iv import SieveFit
@@ -62,12 +63,23 @@ class StructuralCurve:
 
     # -- the curve -------------------------------------------------------------------------
     def value(self, doses: ArrayLike) -> Array:
-        """Mean outcome if everybody got each dose, shape (m,); no interval is valid for it."""
+        """Mean outcome if everybody got each dose, shape (m,); no interval is valid for it.
+
+        Made smooth by :mod:`causal_ddpm.estimators.curve_smoothing`: its differences are not
+        quite those of :meth:`difference`, which stand beside an interval and are not pulled.
+        """
         d, w = self._checked(doses), self.data.weights
         basis = self.fit.moments.basis
         centre = np.average(basis(self.data.dose), axis=0, weights=w)
         level = np.average(self.data.outcome, weights=w)
-        return np.asarray(level + (basis(d) - centre) @ self.fit.beta)
+        return np.asarray(level + (basis(d) - centre) @ self._smooth_beta)
+
+    @cached_property
+    def _smooth_beta(self) -> Array:
+        fit, data, sampling = self.fit, self.data, sampling_of(self.data)
+        cov = sampling.covariance(sampling.influence(fit.phi))
+        basis = fit.moments.basis
+        return smoothed(fit.beta, cov, basis, data.dose, data.outcome, data.weights)
 
     @property
     def curve(self) -> pd.DataFrame:
