@@ -9,7 +9,7 @@ import pandas as pd
 
 from causal_ddpm import __version__
 from causal_ddpm.core.files import write_text
-from causal_ddpm.estimators.sieve_iv import WEAK_F
+from causal_ddpm.estimators.sieve_iv import TELLING_F, WEAK_F
 from causal_ddpm.estimators.structural_record import (
     NO_INTERVAL,
     SIEVE_CAUTION,
@@ -125,7 +125,7 @@ def _intervals(found: StructuralCurve) -> Section:
 def _strength(found: StructuralCurve) -> Section:
     words = (
         f"First-stage F of the dose: {found.first_stage_f:.1f}. A term enters the curve where the "
-        "instruments tell it from the others with an F of ten or more, out of fold."
+        f"instruments tell it from the others with an F of {TELLING_F:.0f} or more, out of fold."
     )
     return Section("What the instruments can tell", [words],
                    tables=[table(strength_frame(found), "strength")])  # fmt: skip
