@@ -293,6 +293,17 @@ def test_settings_of_the_wrong_kind_get_one_sentence(change, words):
     assert_said(lambda: estimate_effects(data, **given_), words)
 
 
+def test_questions_that_are_no_numbers_get_one_sentence():
+    data = CausalData(plain(), "d", "y", ["x", "w"])
+    [ate] = ask(plain(), [ATE()])
+    for call in (lambda: QTE("half"), lambda: ShareBelow(["a"]), lambda: DoseResponse("a")):
+        assert_said(call, "number")
+    assert_said(lambda: ate.contrast([np.nan]), "1 of finite numbers")
+    assert_said(lambda: ate.contrast([1, 2]), "2 columns")
+    assert_said(lambda: augment(PotentialOutcomeModel(), data), "PotentialOutcomeModel().fit(data)")
+    assert QTE(np.float64(0.5)) == QTE([0.5])
+
+
 def test_scale_of_the_outcome_decides_nothing():
     wanted = [GATE("effect", n_groups=2), BLP()]
     expected, small = ask(plain(), wanted), ask(with_column("y", lambda f: f.y * 1e-12), wanted)

@@ -217,9 +217,9 @@ class Estimate:
         labels : sequence of str, optional
         """
         c = np.atleast_2d(np.asarray(matrix, dtype=float))
-        if c.shape[1] != len(self):
+        if c.shape[1] != len(self) or not np.isfinite(c).all():
             raise DataError(
-                f"the contrast has {c.shape[1]} columns", f"{len(self)} (one for each entry)"
+                f"the contrast has {c.shape[1]} columns", f"{len(self)} of finite numbers"
             )
         names = tuple(labels) if labels else tuple(f"contrast {i + 1}" for i in range(len(c)))
         draws = None if self.bootstrap is None else self.bootstrap @ c.T

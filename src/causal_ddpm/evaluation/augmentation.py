@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from causal_ddpm.core.data import CausalData
+from causal_ddpm.core.data import CausalData, require_data
 from causal_ddpm.core.errors import DataError, SyntheticDataError
 from causal_ddpm.core.estimate import Estimate
 from causal_ddpm.core.random import Seed, seed_sequence
@@ -130,10 +130,17 @@ def augment(
     np.int64(200)
     """
     check_factor(factor)
+    require_data(data)
     if data.n_synthetic:
         raise SyntheticDataError(
             f"{data.n_synthetic:,} rows are marked as synthetic; expected real rows only. "
             "Augment the rows that were observed."
+        )
+    if isinstance(law, type) or not callable(getattr(law, "sample", None)):
+        raise DataError(
+            f"the law is a {type(law).__name__}",
+            "a fitted law",
+            "Write: law = PotentialOutcomeModel().fit(data).",
         )
     if not data.arms:
         raise DataError(

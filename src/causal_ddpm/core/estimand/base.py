@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.treatment import Kind, Treatment
@@ -67,6 +68,15 @@ class Estimand:
                 f"Of a treatment of kind '{treatment.kind}' ask for {_ASK[treatment.kind]}.",
                 column=treatment.name,
             )
+
+
+def checked_numbers(values: Any, what: str) -> tuple[float, ...]:
+    """One number or several as floats; refuses what is no number."""
+    several = values if isinstance(values, Iterable) and not isinstance(values, str) else [values]
+    try:
+        return tuple(map(float, several))
+    except (TypeError, ValueError):
+        raise DataError(f"{what} are {values!r}", "one number or several in a list") from None
 
 
 def checked_group(group: str) -> str:

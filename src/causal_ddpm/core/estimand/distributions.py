@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from causal_ddpm.core.errors import DataError
-from causal_ddpm.core.estimand.base import Estimand, Group, checked_group
+from causal_ddpm.core.estimand.base import Estimand, Group, checked_group, checked_numbers
 
 _QUANTILE_NAMES = {"all": "QTE", "treated": "QTT", "untreated": "QTU"}
 
@@ -162,7 +162,7 @@ class ShareBelow(OfGroup):
 
 def checked_levels(levels: Sequence[float] | float, what: str, kind: str) -> tuple[float, ...]:
     """Refuse levels that are no numbers strictly between 0 and 1."""
-    values = (float(levels),) if isinstance(levels, int | float) else tuple(map(float, levels))
+    values = checked_numbers(levels, f"{what} levels")
     if not values or not all(0.0 < u < 1.0 for u in values):
         raise DataError(
             f"{what} levels are {list(values)}",
@@ -174,7 +174,7 @@ def checked_levels(levels: Sequence[float] | float, what: str, kind: str) -> tup
 
 def checked_values(values: Sequence[float] | float, what: str) -> tuple[float, ...]:
     """Refuse outcome values that are not finite, or no value at all."""
-    found = (float(values),) if isinstance(values, int | float) else tuple(map(float, values))
+    found = checked_numbers(values, what)
     if not found or not all(map(math.isfinite, found)):
         raise DataError(
             f"{what} are {list(found)}",

@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from causal_ddpm.core.errors import DataError
-from causal_ddpm.core.estimand.base import Estimand, Needs
+from causal_ddpm.core.estimand.base import Estimand, Needs, checked_numbers
 from causal_ddpm.core.treatment import Kind, Treatment
 
 
@@ -53,7 +53,7 @@ class DoseResponse(Estimand):
         n_points: int = 15,
     ) -> None:
         if doses is not None:
-            doses = tuple(map(float, np.atleast_1d(np.asarray(doses, dtype=float)).ravel()))
+            doses = checked_numbers(doses, "the doses")
             if not doses or not np.isfinite(doses).all() or (np.diff(doses) <= 0).any():
                 raise DataError(
                     f"the doses are {list(doses)}",
