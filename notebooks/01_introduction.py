@@ -148,8 +148,9 @@ print(f"corrected             {analysis.headline.value:.2f}")
 #
 # What would firm 3 have produced in the other world? The law gives an answer once we say how its
 # luck carries over. `treatment_strength` (lambda) is that statement: 0 keeps the rank of the firm,
-# large values forget it. **Averages do not depend on it; nothing in the data can tell which is
-# right.**
+# large values forget it. **In the law averages do not depend on it; nothing in the data can tell
+# which is right.** (Below the mean gain moves a little all the same: the outcome with AI is the
+# one observed, and the learnt law is not exactly that of these adopters.)
 
 # %%
 adopters = firms.loc[firms["ai_adoption"] == 1, [*columns, "ai_adoption", "productivity"]]

@@ -68,6 +68,13 @@ print(effect)
 show(displays.CounterfactualPathDisplay.of(effect, "packs a head"))
 
 # %% [markdown]
+# ### Under which assumptions?
+
+# %%
+for text in effect.assumptions:
+    print("-", text)
+
+# %% [markdown]
 # ### Would you have found this anywhere?
 
 # %%

@@ -7,12 +7,16 @@ begin with ``# %%``), runs the cells in a fresh kernel in the notebooks' folder,
 whose cells raise is not written.
 """
 
+import os
 import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 SECONDS = 900
 """Limit on one cell."""
+
+UNTOLD = "ignore:IProgress not found"
+"""A warning about progress bars, with a path of this machine, that is no result of a notebook."""
 
 
 def main(names: list[str]) -> None:
@@ -22,6 +26,7 @@ def main(names: list[str]) -> None:
         from nbclient import NotebookClient
     except ImportError as error:
         sys.exit(f"{error.name} is missing: pip install -e '.[docs]'")
+    os.environ.setdefault("PYTHONWARNINGS", UNTOLD)
     named = [FOLDER / f"{name}.py" for name in names if name != "--changed"]
     scripts = named or sorted(FOLDER.glob("[0-9]*.py"))
     if "--changed" in names:
