@@ -44,6 +44,8 @@ def test_arms_are_coded_in_the_order_of_their_labels_with_the_control_first():
     assert chosen.arms == ("placebo", "a", "b")
     assert chosen.treatment[:3].tolist() == [2, 1, 0]
     assert data.fingerprint != chosen.fingerprint
+    as_typed = read(treatment="level", treatment_kind="arms", control="10")
+    assert as_typed.arms == (10, 5, 20, 40)
     assert "3 arms, a (40), b (40), placebo (40)" in repr(data)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from causal_ddpm import ATE, ATT, QTE, CausalData
+from causal_ddpm import ATE, ATT, QTE, BudgetRule, CausalData, PolicyValue, TrimmedATE
 from causal_ddpm.core.errors import DataError, OverlapError
 from causal_ddpm.estimators.api import estimate_effects
 from causal_ddpm.evaluation.analysis import AnalysisSettings, analyse, plain
@@ -15,6 +15,7 @@ from causal_ddpm.evaluation.provenance import Reference, read_truth
 from causal_ddpm.nuisance.oracle import OraclePropensityModel
 from causal_ddpm.report.displays import DistributionsDisplay, QuantileDisplay
 from causal_ddpm.report.html import render
+from causal_ddpm.report.tables import estimates_frame
 
 ESTIMATE_KEYS = {
     "estimand", "label", "value", "std_error", "ci_low", "ci_high", "level", "n", "method",
@@ -91,6 +92,15 @@ def test_models_of_the_mean_only_leave_the_distributions_out(data, light_setting
     assert found.distributions is None
     assert found.quantiles is None
     assert found.to_dict()["diagnostics"]["distributions"] is None
+
+
+def test_rows_of_a_table_tell_equal_labels_apart(data, light_settings):
+    rules = [BudgetRule(0.3), PolicyValue(), PolicyValue(threshold=1.0)]
+    found = analyse(data, [ATE(), TrimmedATE(0.1), TrimmedATE(0.2), *rules], light_settings())
+    rows = estimates_frame(found)["Estimand"].tolist()
+    assert len(set(rows)) == len(rows)
+    assert rows[:4] == ["ATE", "trimmed ATE", "trimmed ATE 2", "budget rule: V(rule)"]
+    assert "policy value 2: V(rule) - V(none)" in rows
 
 
 @pytest.mark.filterwarnings("ignore::causal_ddpm.CausalDDPMWarning")

@@ -302,7 +302,8 @@ def _read_arms(series: nw.Series[Any], control: Label | None) -> tuple[Values, T
             "Many numbers are a dose: treatment_kind='dose'." if len(found) > 2 else "",
             column=series.name,
         )
-    first = found[0] if control is None else next((v for v in found if v == control), None)
+    named = [v for v in found if v == control or str(v) == str(control)]
+    first = found[0] if control is None else next(iter(named), None)
     if first is None:
         raise DataError(
             f"control is {control!r}", f"one of {checks.shown(found, MAX_ARMS)}", column=series.name

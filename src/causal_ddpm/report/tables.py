@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import html
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from causal_ddpm.core.estimate import Estimate
 from causal_ddpm.evaluation.analysis import Analysis
 from causal_ddpm.evaluation.answers import Answers
 from causal_ddpm.report import prose, style
@@ -27,11 +30,30 @@ def answers_frame(answers: Analysis | Answers) -> pd.DataFrame:
 def _records(answers: Analysis | Answers) -> list[dict[str, Any]]:
     """One record an entry; a long curve at ``LONG`` of its points."""
     shown = []
-    for estimate in answers.estimates:
+    for estimate, names in zip(answers.estimates, _labels(answers.estimates), strict=True):
         records = estimate.records(answers.level)
         last, n = len(records) - 1, min(len(records), LONG)
-        shown += [records[round(k * last / max(n - 1, 1))] for k in range(n)]
+        chosen = [round(k * last / max(n - 1, 1)) for k in range(n)]
+        shown += [{**records[k], "label": names[k]} for k in chosen]
     return shown
+
+
+def _labels(estimates: Sequence[Estimate]) -> list[list[str]]:
+    """Labels of the entries; one that several estimates have is told apart by its question."""
+    count = Counter(label for estimate in estimates for label in set(estimate.labels))
+    asked: Counter[str] = Counter()
+    names = []
+    for estimate in estimates:
+        asked[estimate.estimand] += 1
+        nth = asked[estimate.estimand]
+        question = estimate.estimand if nth == 1 else f"{estimate.estimand} {nth}"
+        names.append([
+            label if count[label] == 1
+            else question if label == estimate.estimand
+            else f"{question}: {label}"
+            for label in estimate.labels
+        ])  # fmt: skip
+    return names
 
 
 def estimates_frame(analysis: Analysis) -> pd.DataFrame:
