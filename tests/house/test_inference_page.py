@@ -32,3 +32,21 @@ def test_the_examples_of_each_section_run(root, tmp_path):
         if done.returncode and not any(name in done.stderr for name in _SKIPS):
             failed[title] = done.stderr.strip().splitlines()[-1]
     assert not failed
+
+
+def test_the_numbers_of_the_sensitivity_example_are_those_it_gives(root):
+    pytest.importorskip("causaldata")
+    text = (root / "docs/inference.md").read_text(encoding="utf-8")
+    code = dict(_sections(root))["Sensitivity and refutation"]
+    names = {}
+    exec(code[: code.index("print(refute")], names)
+    gain, data = names["gain"], names["data"]
+    low, high = gain.interval()
+    assert f"# {gain.value:.2f} kg ({low:.2f} to {high:.2f})" in text
+    parts = names["sensitivity"](gain, data, benchmarks=["wt71"]).parts
+    strength, ratio = parts["linear_ovb"].to_dict(), parts["e_value"].to_dict()
+    words = " ".join(text.split())
+    assert f"explain {100 * strength['robustness value']:.1f} % of what is left" in words
+    assert f"would leave {strength['benchmarks'][2]['estimate']:.2f} kg" in words
+    assert f"must reach {ratio['value']:.2f} ({ratio['value_of_interval']:.2f})" in words
+    assert f"by a hidden factor of {parts['rosenbaum'].to_dict()['gamma_limit']:.1f}" in words
