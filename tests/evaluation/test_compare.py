@@ -11,7 +11,7 @@ import pytest
 
 from causal_ddpm.core.data import CausalData
 from causal_ddpm.core.errors import ConvergenceError, DataError, SyntheticDataError
-from causal_ddpm.core.estimand import ATE, ATT, GATE, LATE, QTE, DoseResponse
+from causal_ddpm.core.estimand import ATE, ATT, GATE, LATE, QTE, ArmContrast, DoseResponse
 from causal_ddpm.core.reported import Account, reported_estimate
 from causal_ddpm.evaluation.compare import DiffusionScores, compare, methods_for
 from causal_ddpm.evaluation.provenance import Reference, Source
@@ -85,6 +85,16 @@ def test_record_is_plain_json(data):
     assert read["details"]["ipw"]["effective_treated"] > 10
     assert read["provenance"]["data_hash"] == data.fingerprint
     assert compare(data, ATT(), ["ols"]).to_dict()["agreement"] is None
+
+
+def test_a_contrast_of_arms_is_asked_of_who_can_answer_and_named(data):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"d": rng.choice(list("abc"), 90), "y": rng.normal(size=90),
+                          "x": rng.normal(size=90)})  # fmt: skip
+    arms = CausalData(frame, "d", "y", ["x"], treatment_kind="arms")
+    found = compare(arms, ArmContrast("c", "a"), [Fixed("one"), "ols"])
+    assert found.asked == "c against a of d on y"
+    assert "not the arm contrast" in found.left_out["OLS with confounders"]
 
 
 def test_methods_that_disagree_are_told_apart(data):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from causal_ddpm.baselines.base import Adapter
 from causal_ddpm.core.data import CausalData
-from causal_ddpm.core.estimand import ATE, ATT, ATU, DoseResponse, Estimand
+from causal_ddpm.core.estimand import ATE, ATT, ATU, ArmContrast, DoseResponse, Estimand
 from causal_ddpm.core.estimate import influence_covariance
 from causal_ddpm.core.reported import Account
 from causal_ddpm.nuisance.encoding import Encoder
@@ -105,6 +105,8 @@ def label_of(estimand: Estimand) -> str:
     """What the one number of an estimate is called."""
     if isinstance(estimand, DoseResponse) and estimand.doses is not None:
         return f"slope at {estimand.doses[0]:g}"
+    if isinstance(estimand, ArmContrast):
+        return f"{estimand.arm} against {estimand.control}"
     return estimand.name
 
 

@@ -36,7 +36,8 @@ def compare(  # noqa: PLR0913 - a command's options are its arguments
     estimand: Annotated[
         str,
         typer.Option(
-            help="ate, att, atu; late with an instrument; slope:12 for a dose, its effect at 12."
+            help="ate, att, atu; late with an instrument; arm:B/A for arms; slope:12 for a dose, "
+            "its effect at 12."
         ),
     ] = "ate",
     methods: Annotated[
