@@ -207,7 +207,7 @@ def refuse_size(
         return
     raise DataError(
         f"the largest {role} is {largest:.3g} in size",
-        f"one between {low:.0e} and {high:.0e}",
+        f"one between {low:.0e} and {high:.0e}" if low else f"one below {high:.0e}",
         f"Measure the {role} in another unit, or look for codes that stand for missing values.",
         column=column,
     )

@@ -343,6 +343,21 @@ class PanelData:
         return len(self.units)
 
 
+def require_panel(panel: object) -> None:
+    """Refuse what is no :class:`PanelData`.
+
+    Raises
+    ------
+    DataError
+    """
+    if not isinstance(panel, PanelData):
+        raise DataError(
+            f"a {type(panel).__name__} was given",
+            "a PanelData",
+            "Wrap the frame: PanelData(df, unit=..., period=..., outcome=..., treated=...).",
+        )
+
+
 def _refuse_two_treatments(treated: str | None, cohort: str | None) -> None:
     if (treated is None) == (cohort is None):
         found = (

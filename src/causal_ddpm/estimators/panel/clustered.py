@@ -32,13 +32,14 @@ few treated clusters give few degrees of freedom however many controls there are
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from causal_ddpm.core.errors import DataError, NotIdentifiedError
 from causal_ddpm.core.estimate import Estimate, influence_covariance
+from causal_ddpm.core.panel_data import PanelData, require_panel
 from causal_ddpm.core.progress import Progress, silent
 from causal_ddpm.core.random import Seed
 from causal_ddpm.estimators.panel.cluster_variance import (
@@ -53,9 +54,6 @@ from causal_ddpm.nuisance.folds import FEW_CLUSTERS, MIN_CLUSTERS
 from causal_ddpm.nuisance.panel.base import PanelBase
 from causal_ddpm.nuisance.panel.cells import PanelCells
 from causal_ddpm.nuisance.panel.two_way import TwoWay
-
-if TYPE_CHECKING:
-    from causal_ddpm.core.panel_data import PanelData
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -170,6 +168,7 @@ def clustered_effects(
     NotIdentifiedError
         If no treated cell has an untreated outcome that the base can tell.
     """
+    require_panel(panel)
     base, inference = base or TwoWay(), inference or ClusterInference()
     if inference.variance == "influence" and not isinstance(base, TwoWay):
         raise DataError(

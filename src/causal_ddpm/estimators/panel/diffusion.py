@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.estimate import Estimate
-from causal_ddpm.core.panel_data import PanelData
+from causal_ddpm.core.panel_data import PanelData, require_panel
 from causal_ddpm.core.progress import Progress, silent, within
 from causal_ddpm.core.random import Seed, integer_seed, seed_sequence
 from causal_ddpm.core.reported import Account, reported_estimate
@@ -162,8 +162,7 @@ class PanelDiffusion:
         NotIdentifiedError
             If no treated cell has an untreated outcome that the base can tell.
         """
-        if not isinstance(panel, PanelData):
-            raise DataError(f"a {type(panel).__name__} was given", "a PanelData")
+        require_panel(panel)
         seed = seed_sequence(random_state)
         many = self._many(panel)
         _refuse_few_controls(panel, many)

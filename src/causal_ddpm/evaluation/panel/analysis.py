@@ -15,7 +15,7 @@ from causal_ddpm.baselines.base import Baseline
 from causal_ddpm.baselines.panel.registry import panel_baselines
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.estimate import SCHEMA_VERSION
-from causal_ddpm.core.panel_data import PanelData
+from causal_ddpm.core.panel_data import PanelData, require_panel
 from causal_ddpm.core.panel_words import treatment_in_words
 from causal_ddpm.core.progress import Progress, silent, within
 from causal_ddpm.core.truth import Truth
@@ -133,6 +133,7 @@ def analyse_panel(
     DataError, NotIdentifiedError
         With one sentence.
     """
+    require_panel(panel)
     _refuse_no_errors(panel)
     estimator, source = estimator or PanelDiffusion(), source or Source()
     asked = None if methods is None else [m.name for m in panel_baselines(methods)]

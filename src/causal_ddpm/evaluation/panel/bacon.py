@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from causal_ddpm.baselines.bacon import KINDS, bacon_comparisons
-from causal_ddpm.core.panel_data import PanelData
+from causal_ddpm.core.panel_data import PanelData, require_panel
 
 FORBIDDEN = "already treated"
 
@@ -104,5 +104,6 @@ def bacon_weights(panel: PanelData) -> BaconWeights:
         If units without gaps are all treated from one period on.
     MissingDependencyError, ConvergenceError
     """
+    require_panel(panel)
     found = bacon_comparisons(panel)
     return BaconWeights(found.table, found.twfe, found.n_left_out)

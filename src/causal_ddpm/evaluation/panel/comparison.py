@@ -11,7 +11,7 @@ from causal_ddpm.baselines.panel.registry import PANEL_BASELINES, panel_baseline
 from causal_ddpm.core.errors import DataError
 from causal_ddpm.core.estimand import ATT, Estimand
 from causal_ddpm.core.estimate import Estimate
-from causal_ddpm.core.panel_data import PanelData
+from causal_ddpm.core.panel_data import PanelData, require_panel
 from causal_ddpm.core.progress import Progress, silent
 from causal_ddpm.core.random import Seed
 from causal_ddpm.estimators.panel.diffusion import PanelDiffusion
@@ -99,6 +99,7 @@ def compare_panel(
     >>> table = compare_panel(panel, ["diffusion", "sdid", "sc"])  # doctest: +SKIP
     >>> table.frame(), table.verdict, table.left_out  # doctest: +SKIP
     """
+    require_panel(panel)
     if effect is not None and effect.fingerprint != panel.fingerprint:
         raise DataError("the effect was estimated on another panel", "this one")
     asked = [OWN, *(m.name for m in PANEL_BASELINES)] if methods is None else list(methods)
