@@ -156,7 +156,7 @@ def sample_notes(data: CausalData, sampling: Sampling, fold_ids: NDArray[np.int6
             counted += f", {smallest:,} in the {'smaller' if len(arms) == 2 else 'smallest'} arm"
         notes.append(
             f"Small sample: {counted}; in "
-            "simulations with 150 rows the 95 % intervals covered only .82 to .88. "
+            "simulations with 100 to 200 rows 95 % intervals covered .87 to .97. "
             "Use n_repeats=3 or more."
         )
     notes += few_to_train(data, sampling, fold_ids)
