@@ -206,6 +206,8 @@ def test_refusals():
         structural_curve(data, n_folds=2)
     with pytest.raises(DataError, match="belong to other data"):
         structural_curve(data, nuisances=replace(found.nuisances, fingerprint="?"))
+    with pytest.raises(DataError, match="the data are a DataFrame; expected InstrumentData"):
+        structural_curve(drawn.frame)
     with pytest.raises(DataError, match="the curve is 'bump'"):
         InstrumentDose(curve="bump")
 

@@ -92,6 +92,11 @@ def structural_curve(  # noqa: PLR0913 - a public door, all but one have default
     >>> sorted(found.curve.interval.unique())
     ['no valid interval']
     """
+    if not isinstance(data, InstrumentData):
+        raise DataError(
+            f"the data are a {type(data).__name__}", "InstrumentData",
+            'Name the columns: InstrumentData(frame, "dose", "outcome", "instrument").',
+        )  # fmt: skip
     refuse_synthetic(data.n_synthetic)
     if not 0 < level < 1:
         raise DataError(f"the confidence level is {level}", "a number between 0 and 1")
