@@ -169,6 +169,17 @@ def test_the_curve_has_no_interval_and_functionals_have():
     assert "no valid interval" in repr(found)
 
 
+def test_one_term_more_is_a_caution_beside_the_answer():
+    found = fitted(HUMP)
+    longer = found.one_term_more
+    assert longer.n_terms == found.n_terms + 1
+    slope = longer.average_slope()
+    assert f"with one term more, F {longer.fit.strength:.1f}: {slope.value:.4g}" in found.summary()
+    assert found.to_dict()["average_slope_one_term_more"]["value"] == slope.value
+    assert fitted(HUMP, n_terms=2).one_term_more is None
+    assert "one term more" not in fitted(HUMP, n_terms=2).summary()
+
+
 def test_clusters_and_weights_reach_the_errors():
     drawn = InstrumentDose(strength=0.8, curve="line", responders="all").draw(300, 6)
     frame = pd.concat([drawn.frame] * 2, ignore_index=True).assign(g=np.tile(np.arange(300), 2))

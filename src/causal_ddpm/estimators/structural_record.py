@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -142,6 +142,15 @@ class StructuralCurve:
         phi = self.fit.phi @ L + share * ((slopes - L) @ self.fit.beta)
         return self._estimate(L, phi, f"average slope, dose {ends[0]:.4g} to {ends[1]:.4g}")
 
+    @property
+    def one_term_more(self) -> StructuralCurve | None:
+        """The same with one term more, which the instruments do not tell; None after the last.
+
+        An answer that it would overturn rests on the number of terms.
+        """
+        longer = [fit for fit in self.fits if fit.n_terms == self.n_terms + 1]
+        return replace(self, fit=longer[0]) if longer else None
+
     # -- however weak the instruments ------------------------------------------------------
     def anderson_rubin(
         self, low: float | None = None, high: float | None = None, level: float | None = None
@@ -233,6 +242,7 @@ class StructuralCurve:
             f"  {slope.labels[0]}: {slope.value:.4g} (SE {slope.std_error:.3g}; "
             f"{self.level:.0%} CI {low:.4g} to {high:.4g})",
             f"  {SIEVE_CAUTION}",
+            *_one_term_more_in_words(self),
             f"  slope of a line, {self.level:.0%} Anderson-Rubin set: {self.slope_in_words}",
             f"  the curve itself has {NO_INTERVAL}",
             *(f"  warning: {text}" for text in self.warnings if warnings),
@@ -241,23 +251,7 @@ class StructuralCurve:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready fields."""
-        slope = self.average_slope()
-        low, high = slope.interval()
-        return {
-            "curve": self.curve.to_dict(orient="list"),
-            "average_slope": {
-                "label": slope.labels[0], "value": slope.value, "std_error": slope.std_error,
-                "ci_low": low, "ci_high": high, "level": self.level,
-            },
-            "anderson_rubin": self.slope_set and self.slope_set.to_dict(),
-            "first_stage_f": self.first_stage_f,
-            "first_stage": self.first_stage.to_dict(orient="list"),
-            "assumptions": list(assumptions_of(self.data)),
-            "warnings": list(self.warnings),
-            "method": self.nuisances.method,
-            "n": self.data.n,
-            "fingerprint": self.data.fingerprint,
-        }  # fmt: skip
+        return _as_dict(self)
 
     def __repr__(self) -> str:
         return self.summary()
@@ -301,6 +295,39 @@ class StructuralCurve:
                 "warning_categories": [note.category.__name__ for note in self.notes],
             },
         )
+
+
+def _as_dict(found: StructuralCurve) -> dict[str, Any]:
+    longer = found.one_term_more
+    return {
+        "curve": found.curve.to_dict(orient="list"),
+        "average_slope": _fields(found.average_slope()),
+        "average_slope_one_term_more": longer and _fields(longer.average_slope()),
+        "anderson_rubin": found.slope_set and found.slope_set.to_dict(),
+        "first_stage_f": found.first_stage_f,
+        "first_stage": found.first_stage.to_dict(orient="list"),
+        "assumptions": list(assumptions_of(found.data)),
+        "warnings": list(found.warnings),
+        "method": found.nuisances.method,
+        "n": found.data.n,
+        "fingerprint": found.data.fingerprint,
+    }  # fmt: skip
+
+
+def _one_term_more_in_words(found: StructuralCurve) -> list[str]:
+    longer = found.one_term_more
+    if longer is None:
+        return []
+    slope, f = longer.average_slope(), longer.fit.strength
+    return [f"  with one term more, F {f:.1f}: {slope.value:.4g} (SE {slope.std_error:.3g})"]
+
+
+def _fields(found: Estimate) -> dict[str, Any]:
+    low, high = found.interval()
+    return {
+        "label": found.labels[0], "value": found.value, "std_error": found.std_error,
+        "ci_low": low, "ci_high": high, "level": found.level,
+    }  # fmt: skip
 
 
 def instrument_functions(data: InstrumentData, n_terms: int) -> Array:

@@ -84,6 +84,7 @@ def intervals_frame(found: StructuralCurve) -> pd.DataFrame:
                 f"{prose.number(slope.std_error, places)})",
                 SIEVE_CAUTION if found.first_stage_f >= WEAK_F else "not to be used: F below ten",
             ),
+            *_one_term_more(found),
             (
                 "Slope of a straight line",
                 "a set",
@@ -99,6 +100,18 @@ def intervals_frame(found: StructuralCurve) -> pd.DataFrame:
         ],
         columns=["Answer", "Estimate", "Interval", "What to know"],
     )
+
+
+def _one_term_more(found: StructuralCurve) -> list[tuple[str, str, str, str]]:
+    longer = found.one_term_more
+    if longer is None:
+        return []
+    slope = longer.average_slope()
+    places = prose.decimals(slope.std_error)
+    low, high = (prose.number(end, places) for end in slope.interval())
+    strength = f"F {longer.fit.strength:.1f} in its weakest direction; a caution, not an answer"
+    interval = f"{low} to {high} ({found.level * 100:g} %)"
+    return [("The same with one term more", prose.number(slope.value, places), interval, strength)]
 
 
 def strength_frame(found: StructuralCurve) -> pd.DataFrame:
