@@ -119,6 +119,15 @@ def test_an_estimator_may_refuse(cases, monkeypatch):
     assert "value" not in row
 
 
+def test_three_draws_make_no_bias_by_accident(script, rows):
+    few = rows[(rows["method"] == "irm") & (rows["draw"] < 3)].assign(value=[1.05, 1.10, 1.15])
+    found = script.summary(few).iloc[0]
+    assert found["bias"] / found["bias_error"] == pytest.approx(2 * np.sqrt(3))
+    assert not found["bias_matters"]
+    many = pd.concat([few.assign(draw=few["draw"] + 3 * k) for k in range(10)])
+    assert script.summary(many).iloc[0]["bias_matters"]
+
+
 def test_what_is_written(script, rows, tmp_path):
     script.write(rows, script.summary(rows), tmp_path / "out")
     out = tmp_path / "out"
