@@ -69,9 +69,9 @@ ENCOURAGED = ("instrument", "instrument-one-sided")
 
 BATCHES: Mapping[str, int] = {
     "means": 2000,
-    "alternatives": 1000,
-    "groups": 1000,
-    "distributions": 300,
+    "alternatives": 2000,
+    "groups": 2000,
+    "distributions": 600,
     "quantiles": 200,
     "doses": 2000,
 }
