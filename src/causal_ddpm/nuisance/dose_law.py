@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import RidgeCV
-from sklearn.pipeline import make_pipeline, make_union
+from sklearn.metrics.pairwise import rbf_kernel
 
 from causal_ddpm.core.covariates import Covariates
 from causal_ddpm.core.errors import DataError
@@ -356,10 +356,19 @@ def _smooth(
     radial = Nystroem(
         gamma=1 / x.shape[1], n_components=min(N_LANDMARKS, len(x)), random_state=seed
     )
-    fitted = make_pipeline(make_union("passthrough", radial), RidgeCV(PENALTIES))
+    fitted = RidgeCV(PENALTIES, gcv_mode="svd")
     scale, shape = np.std(values[train], axis=0) + _TINY, (-1, values.shape[1])
-    fitted.fit(x, values[train] / scale, ridgecv__sample_weight=w)
-    return lambda rows: fitted.predict(encoder.transform(rows)).reshape(shape) * scale
+    fitted.fit(np.hstack([x, radial.fit_transform(x)]), values[train] / scale, sample_weight=w)
+    linear, curved = np.split(fitted.coef_.reshape(shape[1], -1), [x.shape[1]], axis=1)
+    curved = curved @ radial.normalization_  # of the kernel itself: many rows are read
+
+    def predict(rows: Covariates) -> Array:
+        z = encoder.transform(rows)
+        kernel = rbf_kernel(z, radial.components_, radial.gamma)
+        found = z @ linear.T + kernel @ curved.T + fitted.intercept_
+        return np.asarray(found.reshape(shape) * scale)
+
+    return predict
 
 
 def side_by_side(first: Covariates, second: Covariates) -> Covariates:
