@@ -184,7 +184,6 @@ def found_or_said(call):
 
 
 pytestmark = pytest.mark.filterwarnings("ignore::causal_ddpm.core.errors.CausalDDPMWarning")
-)
 
 
 @pytest.mark.parametrize("case", ANSWERED)
