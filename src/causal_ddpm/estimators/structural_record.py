@@ -27,7 +27,7 @@ from causal_ddpm.nuisance.encoding import Encoder
 from causal_ddpm.nuisance.structural import StructuralNuisances
 
 NO_INTERVAL = "no valid interval"
-SIEVE_CAUTION = "this interval is too narrow where so few terms cannot follow the curve"
+SIEVE_CAUTION = "where so few terms cannot follow the curve this interval is too narrow and misses"
 """With three or four terms for a hump 95 % intervals covered .96 and .98; where the instruments
 told one or two terms only, .28 and .44 (``benchmarks/bench_structural_iv.py``)."""
 
